@@ -1,0 +1,99 @@
+"""Every error this package raises on purpose, in one tree.
+
+    TunerError                 something to tell a person; never shown as a traceback
+    ├── UserMistake            the request was wrong: exit code 2, nothing written
+    │   ├── SpecError          a study's description: YAML path, value given, values allowed
+    │   ├── ObjectiveError     the objective cannot be imported, or is not one
+    │   ├── StudyNotFound      no such study (or trial) in the store
+    │   ├── StudyExists        that name is taken by another spec
+    │   └── StudyHeld          another process is writing this study
+    ├── StoreError             the store cannot be opened, read or written
+    ├── CheckpointError        a checkpoint is damaged, missing, or holds what must not be held
+    ├── DataError              a data set cannot be had, or is not what it should be
+    └── RunFailed              the study ran and could not go on: exit code 1
+
+`StopTrial` is outside the tree and derives from BaseException, as KeyboardInterrupt does: it is not an error, and an
+objective's own `except Exception` must not swallow it.
+"""
+
+from __future__ import annotations
+
+
+class TunerError(Exception):
+    """Something to tell a person: what happened, and what to do about it."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+class UserMistake(TunerError):
+    """The request was wrong; nothing was written."""
+
+    exit_code = 2
+
+
+class SpecError(UserMistake):
+    """A study's description is wrong at one place.
+
+    `path` is the place (`space.lr.float`), `where` the file and line if it came from one.
+    """
+
+    def __init__(
+        self, message: str, *, path: str = "", where: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+        self.where = where
+
+    def at(self, prefix: str, where: str | None = None) -> SpecError:
+        """The same error, its path below `prefix`."""
+        path = ".".join(part for part in (prefix, self.path) if part)
+        return SpecError(self.message, path=path, where=where or self.where, hint=self.hint)
+
+    def __str__(self) -> str:
+        place = ": ".join(part for part in (self.where, self.path) if part)
+        text = f"{place}: {self.message}" if place else self.message
+        return f"{text}\n  {self.hint}" if self.hint else text
+
+
+class ObjectiveError(UserMistake):
+    """The objective cannot be imported, or is neither a Task nor a function of (config, trial)."""
+
+
+class StudyNotFound(UserMistake):
+    """No such study, or no such trial in it."""
+
+
+class StudyExists(UserMistake):
+    """The name belongs to a study with another spec."""
+
+
+class StudyHeld(UserMistake):
+    """Another live process holds the writer's lease of the study."""
+
+
+class StoreError(TunerError):
+    """The store cannot be opened, read or written."""
+
+
+class CheckpointError(TunerError):
+    """A checkpoint is damaged or missing, or a value in it cannot be kept."""
+
+
+class DataError(TunerError):
+    """A data set cannot be had, or is not what it should be."""
+
+
+class RunFailed(TunerError):
+    """The study ran and could not go on."""
+
+
+class StopTrial(BaseException):
+    """Raised by `trial.report` when the trial is to end here. Let it pass."""

@@ -1,0 +1,237 @@
+"""The frozen records that pass between the rooms, and the events of a study's journal.
+
+All of them are plain dataclasses that round-trip through JSON (`encode_event`, `decode_event`). Non-finite metrics are
+written as the strings "NaN", "Infinity" and "-Infinity", so that the journal is strict JSON and loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Discriminator, TypeAdapter
+
+Value = bool | int | float | str | None
+"""What an axis may take: a scalar that JSON knows."""
+
+Config = Mapping[str, Value]
+"""One point of the space plus the fixed values; axes whose condition does not hold are absent."""
+
+
+class TrialState(StrEnum):
+    """Where a trial stands. The last three are ends; PAUSED trials become PRUNED when their study ends."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    FAILED = "failed"
+
+
+class Decision(StrEnum):
+    """What becomes of a trial after a report. A value: only an executor acts on it."""
+
+    CONTINUE = "continue"
+    PAUSE = "pause"
+    STOP = "stop"
+
+
+class FailureKind(StrEnum):
+    """Why a trial failed."""
+
+    EXCEPTION = "exception"
+    NON_FINITE = "non-finite"
+    OUT_OF_MEMORY = "out of memory"
+    TIMEOUT = "timeout"
+
+
+class Ending(StrEnum):
+    """How a segment ended."""
+
+    REACHED = "reached"  # its last resource was reported
+    FINISHED = "finished"  # the objective returned before that
+    STOPPED = "stopped"  # it was told to
+    FAILED = "failed"
+    LOST = "lost"  # its worker, node or driver went away
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where a trial's state at `resource` is kept: a path below the study's folder, its size in bytes, its checksum."""
+
+    resource: int
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One uninterrupted stretch of a trial, from resource `start` (exclusive) to `until` (inclusive).
+
+    `index` counts the trial's segments from 0. `decide_at` are the resources whose report must be answered before the
+    trial goes on; `until` is answered always. `horizon` is the resource over which the trial's schedule is laid out.
+    `seed` is the trial's own, the same in each of its segments.
+    """
+
+    trial: int
+    index: int
+    start: int
+    until: int
+    config: Config
+    seed: int
+    horizon: int
+    decide_at: tuple[int, ...] = ()
+    checkpoint: Checkpoint | None = None
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return (self.trial, self.index)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a trial measured at a resource. `seconds` is the time since its last report (or its segment's start)."""
+
+    trial: int
+    segment: int
+    resource: int
+    metrics: Mapping[str, float]
+    seconds: float
+    checkpoint: Checkpoint | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why, in a sentence, and the lines that show it (a traceback's, say)."""
+
+    kind: FailureKind
+    message: str
+    details: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentEnd:
+    """How a segment ended; `failure` is there when it FAILED."""
+
+    trial: int
+    segment: int
+    ending: Ending
+    failure: Failure | None = None
+
+
+class CommandKind(StrEnum):
+    """What a person may ask of a study from outside."""
+
+    STOP = "stop"
+    EXTEND = "extend"
+    ENQUEUE = "enqueue"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One row of the command table: STOP (one trial, or the study), EXTEND (the budget), ENQUEUE (a configuration)."""
+
+    kind: CommandKind
+    author: str
+    trial: int | None = None
+    config: Config | None = None
+    budget: Mapping[str, float | int | None] | None = None
+
+
+# The journal. Everything that can change a decision is one of these.
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentIssued:
+    """A segment was given to a worker; a trial's first one carries its proposal in `segment.config`."""
+
+    segment: Segment
+    worker: str = ""
+    event: Literal["segment_issued"] = "segment_issued"
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The first report of a trial at a resource."""
+
+    report: Report
+    event: Literal["reported"] = "reported"
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentEnded:
+    """A segment's end."""
+
+    end: SegmentEnd
+    event: Literal["segment_ended"] = "segment_ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Commanded:
+    """A person's command was taken up; `number` is its row in the command table."""
+
+    command: Command
+    number: int | None = None
+    event: Literal["commanded"] = "commanded"
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """The study has been running for so many seconds, over all its sessions."""
+
+    seconds: float
+    event: Literal["ticked"] = "ticked"
+
+
+@dataclass(frozen=True, slots=True)
+class StudyEnded:
+    """Nothing is left to do. `failed` says that it was given up."""
+
+    reason: str
+    failed: bool = False
+    event: Literal["study_ended"] = "study_ended"
+
+
+Event = SegmentIssued | Reported | SegmentEnded | Commanded | Ticked | StudyEnded
+
+_events: TypeAdapter[Event] = TypeAdapter(
+    Annotated[Event, Discriminator("event")], config=ConfigDict(ser_json_inf_nan="strings")
+)
+
+
+def encode_event(event: Event) -> bytes:
+    """The event as one line of strict JSON (UTF-8)."""
+    return _events.dump_json(event)
+
+
+def decode_event(data: bytes | str) -> Event:
+    """The event that `encode_event` wrote."""
+    return _events.validate_json(data)
+
+
+@dataclass(frozen=True, slots=True)
+class TrialSummary:
+    """A trial in a row, derived from the journal: what tables and lists are made of.
+
+    `value` follows the spec (last or best); `metrics` are those of the last report; `gap` is
+    val_loss - train_eval_loss where both are reported; `seconds` are those of its reports.
+    """
+
+    number: int
+    state: TrialState
+    config: Config
+    resource: int
+    horizon: int
+    value: float | None = None
+    best_value: float | None = None
+    best_resource: int | None = None
+    gap: float | None = None
+    segments: int = 0
+    seconds: float = 0.0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    failure: Failure | None = None
+    reason: str = ""

@@ -1,0 +1,71 @@
+"""What a scheduler is told, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tuner.records import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Which part of a trial comes next: up to `until`, with an answer needed at each of `decide_at`."""
+
+    trial: int
+    until: int
+    decide_at: tuple[int, ...] = ()
+
+
+class Scheduler(Protocol):
+    """Says which stretch of which trial comes next, and what becomes of a report.
+
+    Deterministic, and rebuilt by telling it the same things in the same order: it has no clock and no generator.
+    Losses are lower-is-better and may be +inf (a failure); ties go to the lower trial number.
+
+    The contract (tests/contracts/): a trial never goes beyond max_resource; a trial that was stopped is never promoted;
+    a failed one neither; a promotion is offered once `start` or `promote` has accepted it no more; decisions depend
+    only on what was told.
+    """
+
+    max_resource: int
+
+    def start(self, trial: int) -> Stretch:
+        """The first stretch of a new trial; the trial is known from now on."""
+        ...
+
+    def resume(self, trial: int, start: int) -> Stretch:
+        """The stretch of a known trial that goes on from `start` after an interruption."""
+        ...
+
+    def on_report(self, trial: int, resource: int, loss: float) -> Decision:
+        """What becomes of the trial after its first report at `resource`.
+
+        PAUSE: it waits for promotion. STOP: it is over; at max_resource, because it is complete.
+        """
+        ...
+
+    def on_failure(self, trial: int) -> None:
+        """The trial failed for good: worst at the rung it was heading for, and never to go on."""
+        ...
+
+    def on_finish(self, trial: int) -> None:
+        """The trial is over without a failure (it finished early, or a person stopped it): never to go on."""
+        ...
+
+    def promotable(self) -> Stretch | None:
+        """The paused trial that should go on now, if any: the highest rung first, the best loss first."""
+        ...
+
+    def promote(self, trial: int) -> Stretch:
+        """Let a paused trial go on to its next rung: one that was `promotable`, or any paused one."""
+        ...
+
+    def paused(self) -> Sequence[int]:
+        """The paused trials, the most advanced and best first."""
+        ...
+
+    def rungs(self, trial: int) -> tuple[int, ...]:
+        """The resources at which the trial is judged, the last one being max_resource."""
+        ...

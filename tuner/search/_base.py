@@ -1,0 +1,45 @@
+"""What a sampler is told, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tuner.records import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a sampler learns of one trial.
+
+    `losses` maps a resource to the loss seen there (lower is better, never NaN; +inf for a failure): at every rung the
+    trial was judged at, and at the resource it ended at. `open` says that more may come (waiting, running or paused);
+    a trial that is open and has no losses is one whose worth is not known yet.
+    """
+
+    number: int
+    config: Config
+    losses: Mapping[int, float] = field(default_factory=dict)
+    open: bool = False
+    failed: bool = False
+
+
+class Sampler(Protocol):
+    """Proposes configurations. Deterministic: the answer depends on the arguments and nothing else.
+
+    The contract (tests/contracts/): proposals lie in the space; the same arguments give the same proposals, in another
+    process too; no proposal equals an open trial's configuration, nor another proposal of the same ask, while there is
+    another left to propose.
+    """
+
+    def ask(self, history: Sequence[Observation], first: int, count: int) -> list[Config]:
+        """`count` configurations, the `first`-th of the study and on; fewer when the sampler is exhausted.
+
+        `history` holds every trial so far, by number; the n-th ask draws from a generator seeded by (seed, n).
+        """
+        ...
+
+    def size(self) -> int | None:
+        """How many configurations it has to propose in all; None if there is no end."""
+        ...

@@ -1,0 +1,125 @@
+"""The record of every study: what any store must do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from tuner.records import Command, Event, Report, TrialSummary
+from tuner.spec import StudySpec
+
+
+class StudyState(StrEnum):
+    """Where a study stands. UNFINISHED: nobody is running it, and there is something left to do."""
+
+    RUNNING = "running"
+    UNFINISHED = "unfinished"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who writes a study: `host`, `boot` (an id of its running since power-on), `pid` and that process's start time."""
+
+    host: str
+    boot: str
+    pid: int
+    started: float
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRecord:
+    """A study in the store. Times are seconds since the epoch; `events` is the number of its last event."""
+
+    name: str
+    spec: StudySpec
+    state: StudyState
+    reason: str
+    created: float
+    updated: float
+    events: int
+    holder: Holder | None
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """A numbered event (from 1) and when it was recorded (seconds since the epoch)."""
+
+    number: int
+    time: float
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class PostedCommand:
+    """A command as posted: its number in the command table (from 1) and when."""
+
+    number: int
+    time: float
+    command: Command
+
+
+class Writer(Protocol):
+    """The one writer of a study, while it holds the lease. Each method raises StudyHeld once the lease was lost."""
+
+    def append(self, events: Sequence[Event], trials: Iterable[TrialSummary] = ()) -> None:
+        """Commit `events`, in order, and the rows of the trials they changed, in one transaction."""
+        ...
+
+    def heartbeat(self) -> None:
+        """Say that the writer lives; due every HEARTBEAT_SECONDS."""
+        ...
+
+    def release(self) -> None:
+        """Give the lease back. Safe to call twice."""
+        ...
+
+
+class StudyStore(Protocol):
+    """Studies, their journals, their trials. Reading never blocks writing, nor is it ever blocked.
+
+    Raises StudyNotFound for unknown names, StoreError when the store cannot be used.
+    """
+
+    def create(self, spec: StudySpec) -> StudyRecord:
+        """Add a study. Raises StudyExists if the name is taken."""
+        ...
+
+    def studies(self) -> list[StudyRecord]:
+        """All studies, the most recently updated first."""
+        ...
+
+    def study(self, name: str) -> StudyRecord: ...
+
+    def delete(self, name: str) -> None:
+        """Remove a study and all of its rows. Raises StudyHeld while someone writes it."""
+        ...
+
+    def write(self, name: str) -> Writer:
+        """Take the writer's lease. Raises StudyHeld, naming the holder, if a live process has it."""
+        ...
+
+    def journal(self, name: str, after: int = 0) -> Iterable[JournalEntry]:
+        """The events with numbers above `after`, in order."""
+        ...
+
+    def trials(self, name: str) -> list[TrialSummary]:
+        """All trials, by number."""
+        ...
+
+    def reports(self, name: str, trial: int | None = None) -> list[Report]:
+        """All reports of the study or of one trial, in the order they came."""
+        ...
+
+    def post(self, name: str, command: Command) -> int:
+        """Append to the command table (anyone may); the command's number."""
+        ...
+
+    def commands(self, name: str, after: int = 0) -> list[PostedCommand]:
+        """The commands with numbers above `after`, in order."""
+        ...
+
+    def close(self) -> None: ...
