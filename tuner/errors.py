@@ -45,9 +45,7 @@ class SpecError(UserMistake):
     `path` is the place (`space.lr.float`), `where` the file and line if it came from one.
     """
 
-    def __init__(
-        self, message: str, *, path: str = "", where: str | None = None, hint: str | None = None
-    ) -> None:
+    def __init__(self, message: str, *, path: str = "", where: str | None = None, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.path = path
         self.where = where

@@ -38,7 +38,8 @@ class Driver(Protocol):
 
     def tick(self) -> bool:
         """Let the driver do what is due (clock, commands, heartbeat); False when running segments are to be stopped
-        and the executor to return. Due at least every second."""
+        and the executor to return. Due at least every second.
+        """
         ...
 
 

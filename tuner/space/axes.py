@@ -121,9 +121,7 @@ class Int:
         _check_range("int", self.low, self.high, self.log, lowest_log=1, exclusive=False)
         _check_flags(self)
         if self.log and self.step != 1:
-            raise SpecError(
-                f"step cannot be combined with log: got step {self.step}", path="step", hint=_STEP_LOG
-            )
+            raise SpecError(f"step cannot be combined with log: got step {self.step}", path="step", hint=_STEP_LOG)
         _check_step(self.low, self.high, self.step, log=False, tolerance=0.0)
         _settle(self)
 
@@ -169,7 +167,7 @@ class Int:
             values = {round(_interpolate(self.low, self.high, share, log=True)) for share in _shares(points)}
         else:
             values = {self.low + round(share * steps) * self.step for share in _shares(points)}
-        return [*sorted(values), None] if self.none else list(sorted(values))
+        return [*sorted(values), None] if self.none else sorted(values)
 
 
 @dataclass(frozen=True)
@@ -193,9 +191,7 @@ class Choice:
         for index, value in enumerate(self.values):
             check_value(value, f"choice[{index}]")
             if any(same_value(value, earlier) for earlier in self.values[:index]):
-                raise SpecError(
-                    f"{value!r} is listed twice", path=f"choice[{index}]", hint="List each value once."
-                )
+                raise SpecError(f"{value!r} is listed twice", path=f"choice[{index}]", hint="List each value once.")
         _settle(self)
 
     def contains(self, value: Value) -> bool:
@@ -248,9 +244,7 @@ def check_value(value: Any, path: str) -> None:
 def _number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         hint = (
-            "YAML reads 1e-3 as a string: write 1.0e-3."
-            if isinstance(value, str) and _looks_numeric(value)
-            else None
+            "YAML reads 1e-3 as a string: write 1.0e-3." if isinstance(value, str) and _looks_numeric(value) else None
         )
         raise SpecError(f"must be a number, got {value!r}", path=name, hint=hint)
     if not math.isfinite(value):
@@ -269,14 +263,10 @@ def _looks_numeric(text: str) -> bool:
 def _whole(name: str, value: Any) -> None:
     _number(name, value)
     if not isinstance(value, int):
-        raise SpecError(
-            f"must be a whole number, got {value!r}", path=name, hint="Use float for real numbers."
-        )
+        raise SpecError(f"must be a whole number, got {value!r}", path=name, hint="Use float for real numbers.")
 
 
-def _check_range(
-    kind: str, low: float, high: float, log: bool, *, lowest_log: float, exclusive: bool
-) -> None:
+def _check_range(kind: str, low: float, high: float, log: bool, *, lowest_log: float, exclusive: bool) -> None:
     if low >= high:
         raise SpecError(
             f"low must be below high, got [{low}, {high}]",
@@ -285,9 +275,7 @@ def _check_range(
         )
     if log and (low <= lowest_log if exclusive else low < lowest_log):
         allowed = "above 0" if exclusive else "at least 1"
-        raise SpecError(
-            f"with log, low must be {allowed}, got {low}", path=kind, hint="Raise low, or drop `log`."
-        )
+        raise SpecError(f"with log, low must be {allowed}, got {low}", path=kind, hint="Raise low, or drop `log`.")
 
 
 def _check_step(low: float, high: float, step: float, log: bool, tolerance: float) -> None:
@@ -331,13 +319,9 @@ def _condition(when: Any) -> Condition:
         )
     condition: dict[str, tuple[Value, ...]] = {}
     for name, allowed in when.items():
-        values = (
-            tuple(allowed) if isinstance(allowed, Sequence) and not isinstance(allowed, str) else (allowed,)
-        )
+        values = tuple(allowed) if isinstance(allowed, Sequence) and not isinstance(allowed, str) else (allowed,)
         if not values:
-            raise SpecError(
-                "an empty list can never hold", path=f"when.{name}", hint="List the values it must have."
-            )
+            raise SpecError("an empty list can never hold", path=f"when.{name}", hint="List the values it must have.")
         for value in values:
             check_value(value, f"when.{name}")
         condition[str(name)] = values

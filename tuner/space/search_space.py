@@ -81,18 +81,12 @@ class SearchSpace(Mapping[str, Axis]):
         for name, axis in self.items():
             active = self.is_active(name, known)
             if active and name not in config:
-                raise SpecError(
-                    "no value", path=name, hint="A configuration names every axis that exists in it."
-                )
+                raise SpecError("no value", path=name, hint="A configuration names every axis that exists in it.")
             if not active and name in config:
-                raise SpecError(
-                    f"does not exist here (when {dict(axis.when or {})})", path=name, hint="Leave it out."
-                )
+                raise SpecError(f"does not exist here (when {dict(axis.when or {})})", path=name, hint="Leave it out.")
             if active:
                 if not axis.contains(config[name]):
-                    raise SpecError(
-                        f"{config[name]!r} is not a value of the axis", path=name, hint=describe(axis)
-                    )
+                    raise SpecError(f"{config[name]!r} is not a value of the axis", path=name, hint=describe(axis))
                 known[name] = config[name]
 
     def contains(self, config: Config) -> bool:
@@ -118,10 +112,7 @@ class SearchSpace(Mapping[str, Axis]):
         if all(axis.prior is None for axis in self.axes.values()):
             return None
         return self.complete(
-            {
-                name: axis.prior if axis.prior is not None else axis.from_unit(0.5)
-                for name, axis in self.axes.items()
-            }
+            {name: axis.prior if axis.prior is not None else axis.from_unit(0.5) for name, axis in self.axes.items()}
         )
 
 
@@ -150,9 +141,7 @@ def parse_axis(data: Any) -> Axis:
         return data
     example = "For example: {float: [1.0e-5, 1.0], log: true}, {int: [1, 4]} or {choice: [32, 64]}."
     if not isinstance(data, Mapping):
-        raise SpecError(
-            f"must be an axis, got {data!r}", hint=f"{example} A single value belongs under `fixed`."
-        )
+        raise SpecError(f"must be an axis, got {data!r}", hint=f"{example} A single value belongs under `fixed`.")
     kinds = [kind for kind in KINDS if kind in data]
     if len(kinds) != 1:
         unknown = [str(key) for key in data if key not in _OPTIONS]
@@ -199,9 +188,7 @@ def _check_conditions(axes: Mapping[str, Axis], fixed: Mapping[str, Value]) -> N
             if parent in fixed:
                 continue
             if parent not in axes:
-                raise SpecError(
-                    "no such axis", path=path, hint=did_you_mean(parent, [*names[:position], *fixed])
-                )
+                raise SpecError("no such axis", path=path, hint=did_you_mean(parent, [*names[:position], *fixed]))
             if names.index(parent) >= position:
                 raise SpecError(
                     "depends on itself" if _depends(axes, parent, name) else "comes later",

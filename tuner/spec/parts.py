@@ -76,7 +76,8 @@ class NoScheduler(_Scheduler):
 
 class Median(_Scheduler):
     """Median stopping (Golovin et al. 2017, Vizier, §3.2): a trial stops at a resource from min_resource on if its best
-    loss is worse than the median of the others' running means there. `min_trials`: how many others it takes."""
+    loss is worse than the median of the others' running means there. `min_trials`: how many others it takes.
+    """
 
     name: Literal["median"] = "median"
     min_trials: Count = 5
@@ -85,7 +86,8 @@ class Median(_Scheduler):
 class ASHA(_Scheduler):
     """Asynchronous successive halving (Li et al. 2020). Rungs at min_resource * reduction_factor^k, the last at
     max_resource. `promote` pauses every trial at its rung and continues the best; `stop` lets a trial run on as long as
-    it is among the best 1/reduction_factor of its rung so far."""
+    it is among the best 1/reduction_factor of its rung so far.
+    """
 
     name: Literal["asha"] = "asha"
     type: Literal["promote", "stop"] = "promote"
@@ -105,7 +107,8 @@ Scheduler = Annotated[NoScheduler | Median | ASHA | Hyperband, Field(discriminat
 
 class Budget(Part):
     """When to stop starting: new trials, minutes of running, epochs (units of resource) over all trials; None is no
-    limit. At least one must be set."""
+    limit. At least one must be set.
+    """
 
     trials: Count | None = 64
     minutes: Annotated[float, Field(gt=0)] | None = None
@@ -121,7 +124,8 @@ class Budget(Part):
 
 class Resources(Part):
     """What one worker gets. `gpus: auto` is one whole GPU if the task wants one and there is one, else none; a share
-    such as 0.25 puts several workers on a GPU. `isolate`: a fresh process for every segment."""
+    such as 0.25 puts several workers on a GPU. `isolate`: a fresh process for every segment.
+    """
 
     cpus: Annotated[float, Field(gt=0)] = 1
     gpus: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"

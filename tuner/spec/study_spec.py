@@ -118,9 +118,7 @@ class StudySpec(Part):
             raise error.at("space") from None
         for name in self.sampler.points:
             if name not in self.axes:
-                raise SpecError(
-                    "no such axis", path=f"sampler.points.{name}", hint=f"Allowed: {', '.join(self.axes)}."
-                )
+                raise SpecError("no such axis", path=f"sampler.points.{name}", hint=f"Allowed: {', '.join(self.axes)}.")
         for index, config in enumerate(self.enqueue):
             try:
                 space.check(config)
