@@ -26,7 +26,7 @@ class Scheduler(Protocol):
 
     The contract (tests/contracts/): a trial never goes beyond max_resource; a trial that was stopped is never promoted;
     a failed one neither; a promotion is offered once `start` or `promote` has accepted it no more; decisions depend
-    only on what was told.
+    only on what was told. Trials are numbered from 0; one that was never started is a KeyError.
     """
 
     max_resource: int
@@ -36,13 +36,19 @@ class Scheduler(Protocol):
         ...
 
     def resume(self, trial: int, start: int) -> Stretch:
-        """The stretch of a known trial that goes on from `start` after an interruption."""
+        """The stretch of a running trial that goes on from `start` after an interruption or for a retry.
+
+        To its target as before, with the decisions that are still due: those above `start` at which nothing is recorded
+        of it yet. Raises ValueError if it is paused (`promote` it) or over.
+        """
         ...
 
     def on_report(self, trial: int, resource: int, loss: float) -> Decision:
         """What becomes of the trial after its first report at `resource`.
 
-        PAUSE: it waits for promotion. STOP: it is over; at max_resource, because it is complete.
+        PAUSE: it waits for promotion. STOP: it is over; at max_resource, because it is complete. CONTINUE also where
+        nothing is to be decided. An objective that skips resources is judged at every rung it has passed. Telling a
+        report again changes nothing.
         """
         ...
 

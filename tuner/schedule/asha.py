@@ -1,0 +1,177 @@
+"""Asynchronous successive halving in one bracket: promoting, as in the paper, or stopping.
+
+Li, Jamieson, Rostamizadeh, Gonina, Ben-tzur, Hardt, Recht, Talwalkar: A System for Massively Parallel Hyperparameter
+Tuning, MLSys 2020, Algorithm 2 (here: `PromotingASHA`). The stopping variant needs no checkpoints: a trial runs on
+while it is among the best 1/η of its rung so far, as in Ray Tune and in Syne Tune's ASHA of type "stopping".
+"""
+
+from __future__ import annotations
+
+import math
+from heapq import heappop, heappush
+from typing import final
+
+from tuner.records import Decision
+from tuner.schedule._base import Stretch
+from tuner.schedule.ladder import Ladder
+
+Standing = tuple[int, float, int]
+"""A paused trial as (-resource of its rung, its loss there, its number): the smallest is the most advanced and best."""
+
+
+@final
+class PromotingASHA:
+    """Every trial pauses at its rung; one goes on while it is among the best floor(n/η) of the n recorded there.
+
+    Failures are recorded as +inf at the rung they were heading for: they make room for others and never go on. A trial
+    whose loss is +inf is stopped at once, for it could only wait for ever.
+    """
+
+    def __init__(self, rungs: tuple[int, ...], reduction_factor: int) -> None:
+        self.max_resource = rungs[-1]
+        self._reduction_factor = reduction_factor
+        self._ladder = Ladder(rungs)
+        self._paused: dict[int, int] = {}  # trial -> index of the rung it waits at
+        # Per rung the trials that wait there, best first. Those that left are dropped when they come to the top.
+        self._waiting: tuple[list[tuple[float, int]], ...] = tuple([] for _ in rungs)
+
+    def start(self, trial: int) -> Stretch:
+        self._ladder.enter(trial)
+        return self._stretch(trial)
+
+    def resume(self, trial: int, start: int) -> Stretch:
+        stretch = self._stretch(trial)
+        if trial in self._paused or start >= stretch.until:
+            raise ValueError(f"trial {trial} has nothing to resume at resource {start}; a paused one is promoted")
+        return stretch
+
+    def on_report(self, trial: int, resource: int, loss: float) -> Decision:
+        if self._ladder.is_over(trial):
+            return Decision.STOP
+        reached = self._ladder.climb(trial, resource, loss)
+        if not reached:
+            return Decision.PAUSE if trial in self._paused else Decision.CONTINUE
+        if self._ladder.target(trial) == len(self._ladder.rungs) or loss == math.inf:
+            self._leave(trial)
+            return Decision.STOP
+        self._paused[trial] = reached[-1]
+        heappush(self._waiting[reached[-1]], (loss, trial))
+        return Decision.PAUSE
+
+    def on_failure(self, trial: int) -> None:
+        if trial in self._paused:  # it heads for nowhere, so there is no rung to fail at
+            self._leave(trial)
+        self._ladder.fail(trial)
+
+    def on_finish(self, trial: int) -> None:
+        self._leave(trial)
+
+    def promotable(self) -> Stretch | None:
+        leader = self.leader()
+        return None if leader is None else self._stretch(leader[2])
+
+    def promote(self, trial: int) -> Stretch:
+        if trial not in self._paused:
+            raise ValueError(f"trial {trial} is not paused")
+        del self._paused[trial]
+        return self._stretch(trial)
+
+    def paused(self) -> tuple[int, ...]:
+        return tuple(trial for _, _, trial in sorted(self.standings()))
+
+    def rungs(self, trial: int) -> tuple[int, ...]:
+        self._ladder.target(trial)
+        return self._ladder.resources
+
+    def leader(self) -> Standing | None:
+        """The trial that `promotable` names.
+
+        Only the best that waits at a rung is looked at: if it is not among the best floor(n/η), none that waits is.
+        """
+        for index in reversed(range(len(self._waiting) - 1)):
+            rung, waiting = self._ladder.rungs[index], self._waiting[index]
+            while waiting and self._paused.get(waiting[0][1]) != index:
+                heappop(waiting)
+            if waiting:
+                loss, trial = waiting[0]
+                if rung.rank(trial) < len(rung) // self._reduction_factor:
+                    return (-rung.resource, loss, trial)
+        return None
+
+    def standings(self) -> list[Standing]:
+        """The paused trials, in no order."""
+        rungs = self._ladder.rungs
+        return [(-rungs[i].resource, rungs[i].loss(trial), trial) for trial, i in self._paused.items()]
+
+    def _stretch(self, trial: int) -> Stretch:
+        if self._ladder.is_over(trial):
+            raise ValueError(f"trial {trial} is over")
+        return Stretch(trial, self._ladder.resources[self._ladder.target(trial)])
+
+    def _leave(self, trial: int) -> None:
+        self._paused.pop(trial, None)
+        self._ladder.end(trial)
+
+
+@final
+class StoppingASHA:
+    """A trial runs to max_resource unless, at a rung, it is not among the best max(1, floor(n/η)) recorded so far.
+
+    n counts the trial itself, so the first one to reach a rung goes on; +inf never does.
+    """
+
+    def __init__(self, rungs: tuple[int, ...], reduction_factor: int) -> None:
+        self.max_resource = rungs[-1]
+        self._reduction_factor = reduction_factor
+        self._ladder = Ladder(rungs)
+
+    def start(self, trial: int) -> Stretch:
+        self._ladder.enter(trial)
+        return self.resume(trial, 0)
+
+    def resume(self, trial: int, start: int) -> Stretch:
+        if self._ladder.is_over(trial) or start >= self.max_resource:
+            raise ValueError(f"trial {trial} has nothing to resume at resource {start}")
+        ahead = self._ladder.resources[self._ladder.target(trial) :]
+        return Stretch(trial, self.max_resource, tuple(resource for resource in ahead if resource > start))
+
+    def on_report(self, trial: int, resource: int, loss: float) -> Decision:
+        if self._ladder.is_over(trial):
+            return Decision.STOP
+        reached = self._ladder.climb(trial, resource, loss)
+        complete = self._ladder.target(trial) == len(self._ladder.rungs)
+        if complete or not all(self._goes_on(trial, index) for index in reached):
+            self._ladder.end(trial)
+            return Decision.STOP
+        return Decision.CONTINUE
+
+    def on_failure(self, trial: int) -> None:
+        self._ladder.fail(trial)
+
+    def on_finish(self, trial: int) -> None:
+        self._ladder.end(trial)
+
+    def promotable(self) -> Stretch | None:
+        return None
+
+    def promote(self, trial: int) -> Stretch:
+        raise ValueError(f"trial {trial} is not paused: this scheduler pauses none")
+
+    def paused(self) -> tuple[int, ...]:
+        return ()
+
+    def rungs(self, trial: int) -> tuple[int, ...]:
+        self._ladder.target(trial)
+        return self._ladder.resources
+
+    def leader(self) -> Standing | None:
+        """None: nothing is paused."""
+        return None
+
+    def standings(self) -> list[Standing]:
+        """None: nothing is paused."""
+        return []
+
+    def _goes_on(self, trial: int, index: int) -> bool:
+        rung = self._ladder.rungs[index]
+        return rung.loss(trial) < math.inf and rung.rank(trial) < max(1, len(rung) // self._reduction_factor)
