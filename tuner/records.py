@@ -46,6 +46,8 @@ class FailureKind(StrEnum):
     NON_FINITE = "non-finite"
     OUT_OF_MEMORY = "out of memory"
     TIMEOUT = "timeout"
+    WORKER_LOST = "worker lost"
+    CHECKPOINT = "checkpoint"
 
 
 class Ending(StrEnum):
@@ -55,7 +57,8 @@ class Ending(StrEnum):
     FINISHED = "finished"  # the objective returned before that
     STOPPED = "stopped"  # it was told to
     FAILED = "failed"
-    LOST = "lost"  # its worker, node or driver went away
+    LOST = "lost"  # its worker or node went away
+    INTERRUPTED = "interrupted"  # the driver went away
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,10 @@ class Metric(Part):
             return math.inf
         return value if self.direction == "minimize" else -value
 
+    def value_of(self, loss: float) -> float:
+        """The way back from `loss` to the metric, for a finite one."""
+        return self.loss(loss)
+
 
 class Sampler(Part):
     """Which sampler proposes configurations. `points`: for grid, how many values an axis gets."""
