@@ -1,0 +1,131 @@
+"""A trial as the ledger keeps it: the one mutable thing of the pure middle."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tuner.control.fate import Happening, Lesson, fate
+from tuner.records import Checkpoint, Config, Decision, Failure, Report, Segment, TrialState, TrialSummary
+from tuner.search import Observation
+from tuner.spec import Metric
+
+ENDED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED})
+
+
+@dataclass
+class Trial:
+    """What the journal says of one trial so far."""
+
+    number: int
+    config: Config
+    horizon: int
+    rungs: tuple[int, ...]
+    """The resources at which it is judged, the last one being max_resource."""
+    state: TrialState = TrialState.WAITING
+    lesson: Lesson = Lesson.NOTHING
+    resource: int = 0
+    losses: dict[int, float] = field(default_factory=dict)
+    """resource -> the trial's loss there: of that report, or the best so far, as the spec says."""
+    best: tuple[float, int] | None = None
+    """The lowest finite loss of a single report, and its resource."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    checkpoints: list[Checkpoint] = field(default_factory=list)
+    segment: Segment | None = None
+    """The segment that a worker has now."""
+    segments: int = 0
+    decision: Decision = Decision.CONTINUE
+    """The answer to the last report."""
+    n_failures: int = 0
+    workers_lost: int = 0
+    """How many workers were lost since the last report."""
+    stop_reason: str = ""
+    """Why a person wants it stopped, if one does."""
+    failure: Failure | None = None
+    reason: str = ""
+    reopens_as: TrialState | None = None
+    """Where a trial that is PRUNED because the study ended goes on, if the study is extended."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come of it, unless the study is extended."""
+        return self.state in ENDED
+
+    @property
+    def loss(self) -> float | None:
+        """The loss at the highest resource reached."""
+        return self.losses.get(self.resource)
+
+    def add(self, report: Report, metric: Metric) -> bool:
+        """Take in an accepted report; whether its metric is there and finite."""
+        loss = metric.loss(report.metrics.get(metric.name))
+        finite = math.isfinite(loss)
+        if finite and (self.best is None or loss < self.best[0]):
+            self.best = (loss, report.resource)
+        if finite and metric.value == "best" and self.best is not None:
+            loss = self.best[0]
+        self.resource = report.resource
+        self.losses[report.resource] = loss
+        self.metrics = report.metrics
+        self.seconds += report.seconds
+        self.workers_lost = 0
+        if report.checkpoint is not None:
+            self.checkpoints.append(report.checkpoint)
+        return finite
+
+    def become(self, happening: Happening, reason: str = "", failure: Failure | None = None) -> None:
+        """Move to the state that `happening` leads to; the segment, if there was one, is over."""
+        before, after = self.state, fate(happening)
+        self.state = after.state
+        if after.lesson is not Lesson.NOTHING:
+            self.lesson = after.lesson
+        self.segment = None
+        self.reason = reason
+        self.failure = failure
+        self.reopens_as = before if happening is Happening.STUDY_ENDED else None
+
+    def reopen(self) -> None:
+        """Go back to where the trial stood when the study ended."""
+        assert self.reopens_as is not None
+        self.state, self.reopens_as, self.reason = self.reopens_as, None, ""
+
+    def observation(self) -> Observation:
+        """What a sampler learns of the trial now: its lesson."""
+        judged = {rung: self.losses[rung] for rung in self.rungs if rung in self.losses}
+        if self.lesson is Lesson.VALUE and self.loss is not None:
+            judged[self.resource] = self.loss
+        elif self.lesson is Lesson.WORST:
+            judged[next((rung for rung in self.rungs if rung >= self.resource), self.rungs[-1])] = math.inf
+        return Observation(
+            self.number, self.config, judged, open=not self.ended, failed=self.lesson is Lesson.WORST
+        )
+
+    def summary(self, metric: Metric) -> TrialSummary:
+        """The trial's row for tables. A failed trial has no value."""
+        worth = self.state is not TrialState.FAILED and self.best is not None and self.loss is not None
+        return TrialSummary(
+            number=self.number,
+            state=self.state,
+            config=self.config,
+            resource=self.resource,
+            horizon=self.horizon,
+            value=metric.value_of(self.loss) if worth and self.loss is not None else None,
+            best_value=metric.value_of(self.best[0]) if worth and self.best is not None else None,
+            best_resource=self.best[1] if worth and self.best is not None else None,
+            gap=_gap(self.metrics),
+            segments=self.segments,
+            seconds=self.seconds,
+            metrics=dict(self.metrics),
+            failure=self.failure,
+            reason=self.reason,
+        )
+
+
+def _gap(metrics: Mapping[str, float]) -> float | None:
+    if "gap" in metrics:
+        return metrics["gap"]
+    if "val_loss" in metrics and "train_eval_loss" in metrics:
+        return metrics["val_loss"] - metrics["train_eval_loss"]
+    return None
