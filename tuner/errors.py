@@ -18,6 +18,11 @@ objective's own `except Exception` must not swallow it.
 
 from __future__ import annotations
 
+import difflib
+import reprlib
+from collections.abc import Iterable
+from typing import Any
+
 
 class TunerError(Exception):
     """Something to tell a person: what happened, and what to do about it."""
@@ -95,3 +100,25 @@ class RunFailed(TunerError):
 
 class StopTrial(BaseException):
     """Raised by `trial.report` when the trial is to end here. Let it pass."""
+
+
+def did_you_mean(given: str, allowed: Iterable[str]) -> str:
+    """A hint: "Did you mean ...?" where one is close, and the list of what is allowed."""
+    names = list(allowed)
+    by_lower = {name.lower(): name for name in names}
+    close = difflib.get_close_matches(given.lower(), by_lower, n=1, cutoff=0.6)
+    listing = f"Allowed: {', '.join(names)}." if names else "Nothing is allowed here."
+    return f"Did you mean {by_lower[close[0]]!r}? {listing}" if close else listing
+
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 80
+_short.maxlong = 60
+
+
+def shown(value: Any) -> str:
+    """The value as a message shows it: its repr, cut where it is long."""
+    try:
+        return _short.repr(value)
+    except ValueError:  # Python prints no whole number of more than 4,300 digits
+        return f"a {type(value).__name__} too long to show"

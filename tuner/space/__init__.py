@@ -1,7 +1,10 @@
 """Search spaces: axes, conditions, and the unit cube they are sampled from."""
 
-from tuner.space.axes import NONE_SHARE, Axis, Choice, Condition, Float, Int, check_value, same_value
-from tuner.space.search_space import SearchSpace, axis_to_dict, describe, did_you_mean, parse_axis
+from tuner.space.axes import NONE_SHARE, Axis, Choice, Float, Int
+from tuner.space.checks import Condition, check_name, check_value, same_value
+from tuner.space.forms import axis_to_dict, describe, parse_axis
+from tuner.space.frozen import FrozenDict
+from tuner.space.search_space import SearchSpace
 
 __all__ = [
     "NONE_SHARE",
@@ -9,12 +12,13 @@ __all__ = [
     "Choice",
     "Condition",
     "Float",
+    "FrozenDict",
     "Int",
     "SearchSpace",
     "axis_to_dict",
+    "check_name",
     "check_value",
     "describe",
-    "did_you_mean",
     "parse_axis",
     "same_value",
 ]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field
 
-from tuner.errors import SpecError
+from tuner.errors import SpecError, did_you_mean
 from tuner.records import Config, Value
-from tuner.space.axes import Axis, Choice, Float, Int, same_value
+from tuner.space.axes import Axis, Float
+from tuner.space.checks import same_value
+from tuner.space.conditions import check_conditions
+from tuner.space.forms import describe
+from tuner.space.frozen import FrozenDict
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SearchSpace(Mapping[str, Axis]):
     """name -> axis, in the order given. An axis may only depend on names before it, or on fixed ones.
 
@@ -23,8 +25,8 @@ class SearchSpace(Mapping[str, Axis]):
     fixed: Mapping[str, Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "axes", dict(self.axes))
-        object.__setattr__(self, "fixed", dict(self.fixed))
+        object.__setattr__(self, "axes", FrozenDict(self.axes))
+        object.__setattr__(self, "fixed", FrozenDict(self.fixed))
         for name in self.axes:
             if name in self.fixed:
                 raise SpecError(
@@ -32,7 +34,7 @@ class SearchSpace(Mapping[str, Axis]):
                     path=name,
                     hint="Keep one of the two.",
                 )
-        _check_conditions(self.axes, self.fixed)
+        check_conditions(self.axes, self.fixed)
 
     def __getitem__(self, name: str) -> Axis:
         return self.axes[name]
@@ -42,6 +44,16 @@ class SearchSpace(Mapping[str, Axis]):
 
     def __len__(self) -> int:
         return len(self.axes)
+
+    def __eq__(self, other: object) -> bool:
+        # The order of the axes counts: it is the order of the unit cube's coordinates.
+        return isinstance(other, SearchSpace) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[tuple[tuple[str, Axis], ...], Mapping[str, Value]]:
+        return tuple(self.axes.items()), self.fixed
 
     def is_active(self, name: str, values: Config) -> bool:
         """Whether axis `name` exists, given the `values` of those before it (and the fixed ones)."""
@@ -73,10 +85,12 @@ class SearchSpace(Mapping[str, Axis]):
         """Raise SpecError unless `config` is a point of this space (with its fixed values)."""
         for name in config:
             if name not in self.axes and name not in self.fixed:
-                raise SpecError("no such axis", path=name, hint=did_you_mean(name, [*self.axes, *self.fixed]))
+                raise SpecError(
+                    f"no such axis: {name!r}", path=name, hint=did_you_mean(name, [*self.axes, *self.fixed])
+                )
         for name, value in self.fixed.items():
             if name in config and not same_value(config[name], value):
-                raise SpecError(f"is fixed to {value!r}, got {config[name]!r}", path=name)
+                raise SpecError(f"is fixed to {value!r}, got {config[name]!r}", path=name, hint="Leave it out.")
         known: dict[str, Value] = dict(self.fixed)
         for name, axis in self.items():
             active = self.is_active(name, known)
@@ -88,6 +102,15 @@ class SearchSpace(Mapping[str, Axis]):
                 if not axis.contains(config[name]):
                     raise SpecError(f"{config[name]!r} is not a value of the axis", path=name, hint=describe(axis))
                 known[name] = config[name]
+
+    def resolve(self, config: Config) -> dict[str, Value]:
+        """The Config that `config` means: checked, with the fixed values, in the space's order, floats as floats."""
+        self.check(config)
+        values = {
+            name: float(value) if isinstance(self.axes.get(name), Float) and isinstance(value, int) else value
+            for name, value in config.items()
+        }
+        return self.complete(values)
 
     def contains(self, config: Config) -> bool:
         """Whether `config` is a point of this space."""
@@ -114,105 +137,3 @@ class SearchSpace(Mapping[str, Axis]):
         return self.complete(
             {name: axis.prior if axis.prior is not None else axis.from_unit(0.5) for name, axis in self.axes.items()}
         )
-
-
-def describe(axis: Axis) -> str:
-    """The axis in words, for messages."""
-    if isinstance(axis, Choice):
-        return f"One of {', '.join(map(repr, axis.values))}."
-    kind = "A whole number" if isinstance(axis, Int) else "A number"
-    step = f", in steps of {axis.step}" if axis.step not in (None, 1) else ""
-    return f"{kind} from {axis.low} to {axis.high}{step}{', or null' if axis.none else ''}."
-
-
-def did_you_mean(given: str, allowed: Sequence[str]) -> str:
-    """ "Did you mean ...?" where one is close, else the list of what is allowed."""
-    close = difflib.get_close_matches(given.lower(), allowed, n=1, cutoff=0.6)
-    listing = f"Allowed: {', '.join(allowed)}." if allowed else "Nothing is allowed here."
-    return f"Did you mean {close[0]!r}? {listing}" if close else listing
-
-
-KINDS: dict[str, type[Float] | type[Int] | type[Choice]] = {"float": Float, "int": Int, "choice": Choice}
-
-
-def parse_axis(data: Any) -> Axis:
-    """An axis from its YAML form (`{float: [0, 1], log: true}`), or as it is if it is one already."""
-    if isinstance(data, Float | Int | Choice):
-        return data
-    example = "For example: {float: [1.0e-5, 1.0], log: true}, {int: [1, 4]} or {choice: [32, 64]}."
-    if not isinstance(data, Mapping):
-        raise SpecError(f"must be an axis, got {data!r}", hint=f"{example} A single value belongs under `fixed`.")
-    kinds = [kind for kind in KINDS if kind in data]
-    if len(kinds) != 1:
-        unknown = [str(key) for key in data if key not in _OPTIONS]
-        hint = did_you_mean(unknown[0], list(KINDS)) if unknown and not kinds else example
-        raise SpecError(f"must have one of float, int, choice; got {dict(data)!r}", hint=hint)
-    kind = kinds[0]
-    options = {str(key): value for key, value in data.items() if key != kind}
-    allowed = [f.name for f in fields(KINDS[kind]) if f.name in _OPTIONS]
-    for option in options:
-        if option not in allowed:
-            raise SpecError(f"unknown key for {kind}", path=option, hint=did_you_mean(option, allowed))
-    bounds = data[kind]
-    if kind == "choice":
-        return Choice(bounds, **options)
-    if isinstance(bounds, str) or not isinstance(bounds, Sequence) or len(bounds) != 2:
-        raise SpecError(f"must be [low, high], got {bounds!r}", path=kind, hint=example)
-    try:
-        return KINDS[kind](*bounds, **options)
-    except SpecError as error:
-        raise SpecError(
-            error.message, path=kind if error.path in ("low", "high") else error.path, hint=error.hint
-        ) from None
-
-
-def axis_to_dict(axis: Axis) -> dict[str, Any]:
-    """The YAML form of an axis; `parse_axis` reads it back."""
-    kind = next(kind for kind, cls in KINDS.items() if isinstance(axis, cls))
-    body: dict[str, Any] = {kind: list(axis.values) if isinstance(axis, Choice) else [axis.low, axis.high]}
-    for option in fields(axis):
-        value = getattr(axis, option.name)
-        if option.name in _OPTIONS and value != option.default:
-            body[option.name] = {k: list(v) for k, v in value.items()} if option.name == "when" else value
-    return body
-
-
-_OPTIONS = ("log", "step", "none", "when", "prior")
-
-
-def _check_conditions(axes: Mapping[str, Axis], fixed: Mapping[str, Value]) -> None:
-    names = list(axes)
-    for position, (name, axis) in enumerate(axes.items()):
-        for parent, values in (axis.when or {}).items():
-            path = f"{name}.when.{parent}"
-            if parent in fixed:
-                continue
-            if parent not in axes:
-                raise SpecError("no such axis", path=path, hint=did_you_mean(parent, [*names[:position], *fixed]))
-            if names.index(parent) >= position:
-                raise SpecError(
-                    "depends on itself" if _depends(axes, parent, name) else "comes later",
-                    path=path,
-                    hint="An axis may depend on those written before it only: move it below.",
-                )
-            for value in values:
-                if not axes[parent].contains(value):
-                    raise SpecError(
-                        f"{value!r} is not a value of {parent!r}: the condition can never hold",
-                        path=path,
-                        hint=describe(axes[parent]),
-                    )
-
-
-def _depends(axes: Mapping[str, Axis], name: str, on: str) -> bool:
-    """Whether axis `name` is `on`, or depends on it through any chain of conditions."""
-    seen: set[str] = set()
-    todo = [name]
-    while todo:
-        current = todo.pop()
-        if current == on:
-            return True
-        if current in axes and current not in seen:
-            seen.add(current)
-            todo.extend(axes[current].when or {})
-    return False
