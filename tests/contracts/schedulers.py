@@ -47,10 +47,11 @@ class Play:
             if len(self.running) < 4 and (stretch := self._promotable()) is not None:
                 self._begin(self._tell("promote", stretch.trial))
             elif waiting and len(self.running) < 4:
+                ahead = self._tell("stretch", waiting[0])
                 self._begin(self._tell("start", waiting.pop(0)))
+                assert self.running[ahead.trial] == ahead, "a new trial is told beforehand what it has before it"
             else:
                 self._advance(self.random.choice(sorted(self.running)))
-            self._check_paused()
         self._carry_one_to_the_end()
         return self.told
 
@@ -81,9 +82,8 @@ class Play:
             self._tell("on_finish", trial)
             self._end(trial)
         elif fate < 0.10:
-            start = self.random.randint(0, self.at.get(trial, 0))
             before = self.running[trial]
-            after = self._tell("resume", trial, start)
+            after = self._tell("stretch", trial)
             assert (after.trial, after.until) == (trial, before.until), "an interruption moves no target"
             due = {resource for resource in before.decide_at if resource > self.at.get(trial, 0)}
             assert due <= set(after.decide_at), "no decision is lost in an interruption"
@@ -119,18 +119,14 @@ class Play:
         assert stretch is None or stretch.trial in self.pausing
         return stretch
 
-    def _check_paused(self) -> None:
-        paused = list(self.scheduler.paused())
-        assert len(paused) == len(set(paused))
-        assert set(paused) == self.pausing
-        places = [self.at[trial] for trial in paused]
-        assert places == sorted(places, reverse=True), "the most advanced first"
-
     def _carry_one_to_the_end(self) -> None:
-        while self.scheduler.paused():
-            trial = self.scheduler.paused()[0]
+        """Any paused trial can be promoted, also one that is not promotable."""
+        trial = min(self.pausing, default=None)
+        while trial is not None:
+            ahead = self._tell("stretch", trial)
             stretch = self._tell("promote", trial)
+            assert stretch == ahead, "a paused trial is told beforehand what it has before it"
             assert stretch.until > self.at[trial]
             self.at[trial] = stretch.until
             if self._tell("on_report", trial, stretch.until, 0.5) is Decision.STOP:
-                return
+                trial = None

@@ -28,7 +28,6 @@ def test_contract(spec):
 def test_an_unknown_trial_is_an_error(spec):
     scheduler = make_scheduler(spec)
     for call in (
-        lambda: scheduler.resume(3, 0),
         lambda: scheduler.on_report(3, 1, 0.0),
         lambda: scheduler.on_failure(3),
         lambda: scheduler.on_finish(3),

@@ -62,7 +62,6 @@ def test_nine_trials_by_hand():
         done.append((stretch.trial, stretch.until))
     assert done == expected
     assert asha.promotable() is None
-    assert asha.paused() == (7, 3, 0, 8, 5, 2, 4, 1)
 
 
 def test_stopping_by_hand():
@@ -76,8 +75,7 @@ def test_stopping_by_hand():
             asha.start(trial)
         assert asha.on_report(trial, 1, loss) is (Decision.CONTINUE if goes_on else Decision.STOP), trial
     assert asha.on_report(0, 2, 0.1) is Decision.CONTINUE
-    assert asha.resume(0, 2) == Stretch(0, 9, (3, 9))
-    assert asha.resume(0, 0) == Stretch(0, 9, (3, 9))
+    assert asha.stretch(0) == Stretch(0, 9, (3, 9))
     assert asha.on_report(0, 3, INF) is Decision.STOP
 
 
@@ -103,9 +101,8 @@ def test_failures_make_room_and_never_go_on():
     asha.promote(4)
     assert asha.promotable() is None
     asha.on_failure(4)
-    assert asha.paused() == ()
     with pytest.raises(ValueError, match="over"):
-        asha.resume(4, 1)
+        asha.stretch(4)
 
 
 def test_what_finished_keeps_its_place():
@@ -125,8 +122,9 @@ def test_skipped_resources_pass_the_rungs_between():
     asha.start(0)
     assert asha.on_report(0, 5, 0.5) is Decision.PAUSE
     assert asha.promote(0) == Stretch(0, 9)
-    with pytest.raises(ValueError, match="nothing to resume"):
-        asha.resume(0, 9)
+    assert asha.on_report(0, 9, 0.5) is Decision.STOP
+    with pytest.raises(ValueError, match="over"):
+        asha.stretch(0)
 
 
 def test_any_paused_trial_can_be_promoted():
@@ -135,8 +133,7 @@ def test_any_paused_trial_can_be_promoted():
         asha.start(trial)
         asha.on_report(trial, 1, loss)
     assert asha.promote(0) == Stretch(0, 3)
-    with pytest.raises(ValueError, match="promoted"):
-        asha.resume(1, 1)
+    assert asha.stretch(1) == Stretch(1, 3)
 
 
 class Naive:

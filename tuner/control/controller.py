@@ -102,7 +102,8 @@ class StudyController:
 
     def on_reports(self, reports: Iterable[Report]) -> list[Decision]:
         """One decision each. Only the first report of a trial at a resource is recorded: a segment that is over gets
-        STOP (a late attempt), a resource that was reported before gets CONTINUE (a trial catching up)."""
+        STOP (a late attempt), a resource that was reported before gets CONTINUE (a trial catching up).
+        """
         return [self._on_report(report) for report in reports]
 
     def on_segment_end(self, end: SegmentEnd) -> None:
@@ -167,7 +168,7 @@ class StudyController:
         ledger = self._ledger
         if not ledger.closing():
             if ledger.waiting:
-                return self._next_segment(self._scheduler.resume(min(ledger.waiting)))
+                return self._next_segment(self._scheduler.stretch(min(ledger.waiting)))
             promotable = self._scheduler.promotable()
             if promotable is not None:
                 return self._next_segment(promotable)
@@ -185,7 +186,7 @@ class StudyController:
         ]
         if not candidates:
             return None
-        return self._next_segment(self._scheduler.resume(min(candidates)[-1]))
+        return self._next_segment(self._scheduler.stretch(min(candidates)[-1]))
 
     def _may_start(self) -> bool:
         if self._exhausted or self._ledger.closing():
@@ -205,16 +206,14 @@ class StudyController:
 
     def _first_segment(self, config: Config) -> Segment:
         number = len(self.trials)
-        return self._segment(self._scheduler.first(number), config, index=0)
+        return self._segment(self._scheduler.stretch(number), config, index=0)
 
     def _next_segment(self, stretch: Stretch) -> Segment:
         trial = self.trials[stretch.trial]
         checkpoint = trial.checkpoints[-1] if trial.checkpoints else None
         return self._segment(stretch, trial.config, trial.segments, checkpoint)
 
-    def _segment(
-        self, stretch: Stretch, config: Config, index: int, checkpoint: Checkpoint | None = None
-    ) -> Segment:
+    def _segment(self, stretch: Stretch, config: Config, index: int, checkpoint: Checkpoint | None = None) -> Segment:
         start = checkpoint.resource if checkpoint else 0
         return Segment(
             trial=stretch.trial,

@@ -98,9 +98,7 @@ class Trial:
             judged[self.resource] = self.loss
         elif self.lesson is Lesson.WORST:
             judged[next((rung for rung in self.rungs if rung >= self.resource), self.rungs[-1])] = math.inf
-        return Observation(
-            self.number, self.config, judged, open=not self.ended, failed=self.lesson is Lesson.WORST
-        )
+        return Observation(self.number, self.config, judged, open=not self.ended, failed=self.lesson is Lesson.WORST)
 
     def summary(self, metric: Metric) -> TrialSummary:
         """The trial's row for tables. A failed trial has no value."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,21 +25,21 @@ class Scheduler(Protocol):
 
     The contract (tests/contracts/): a trial never goes beyond max_resource; a trial that was stopped is never promoted;
     a failed one neither; a promotion is offered once `start` or `promote` has accepted it no more; decisions depend
-    only on what was told. Trials are numbered from 0; one that was never started is a KeyError.
+    only on what was told. Trials are numbered from 0; telling of one that was never started is a KeyError.
     """
 
     max_resource: int
 
-    def start(self, trial: int) -> Stretch:
-        """The first stretch of a new trial; the trial is known from now on."""
+    def stretch(self, trial: int) -> Stretch:
+        """What a trial has before it, changing nothing: a new one its first stretch, a paused one the way to its next
+        rung, an interrupted one the way to its target, with the decisions that are still due.
+
+        Raises ValueError if the trial is over.
+        """
         ...
 
-    def resume(self, trial: int, start: int) -> Stretch:
-        """The stretch of a running trial that goes on from `start` after an interruption or for a retry.
-
-        To its target as before, with the decisions that are still due: those above `start` at which nothing is recorded
-        of it yet. Raises ValueError if it is paused (`promote` it) or over.
-        """
+    def start(self, trial: int) -> Stretch:
+        """A new trial sets out on its first stretch; it is known from now on."""
         ...
 
     def on_report(self, trial: int, resource: int, loss: float) -> Decision:
@@ -66,10 +65,6 @@ class Scheduler(Protocol):
 
     def promote(self, trial: int) -> Stretch:
         """Let a paused trial go on to its next rung: one that was `promotable`, or any paused one."""
-        ...
-
-    def paused(self) -> Sequence[int]:
-        """The paused trials, the most advanced and best first."""
         ...
 
     def rungs(self, trial: int) -> tuple[int, ...]:

@@ -35,15 +35,12 @@ class PromotingASHA:
         # Per rung the trials that wait there, best first. Those that left are dropped when they come to the top.
         self._waiting: tuple[list[tuple[float, int]], ...] = tuple([] for _ in rungs)
 
+    def stretch(self, trial: int) -> Stretch:
+        return Stretch(trial, self._ladder.ahead(trial)[0])
+
     def start(self, trial: int) -> Stretch:
         self._ladder.enter(trial)
-        return self._stretch(trial)
-
-    def resume(self, trial: int, start: int) -> Stretch:
-        stretch = self._stretch(trial)
-        if trial in self._paused or start >= stretch.until:
-            raise ValueError(f"trial {trial} has nothing to resume at resource {start}; a paused one is promoted")
-        return stretch
+        return self.stretch(trial)
 
     def on_report(self, trial: int, resource: int, loss: float) -> Decision:
         if self._ladder.is_over(trial):
@@ -68,16 +65,13 @@ class PromotingASHA:
 
     def promotable(self) -> Stretch | None:
         leader = self.leader()
-        return None if leader is None else self._stretch(leader[2])
+        return None if leader is None else self.stretch(leader[2])
 
     def promote(self, trial: int) -> Stretch:
         if trial not in self._paused:
             raise ValueError(f"trial {trial} is not paused")
         del self._paused[trial]
-        return self._stretch(trial)
-
-    def paused(self) -> tuple[int, ...]:
-        return tuple(trial for _, _, trial in sorted(self.standings()))
+        return self.stretch(trial)
 
     def rungs(self, trial: int) -> tuple[int, ...]:
         self._ladder.target(trial)
@@ -98,16 +92,6 @@ class PromotingASHA:
                     return (-rung.resource, loss, trial)
         return None
 
-    def standings(self) -> list[Standing]:
-        """The paused trials, in no order."""
-        rungs = self._ladder.rungs
-        return [(-rungs[i].resource, rungs[i].loss(trial), trial) for trial, i in self._paused.items()]
-
-    def _stretch(self, trial: int) -> Stretch:
-        if self._ladder.is_over(trial):
-            raise ValueError(f"trial {trial} is over")
-        return Stretch(trial, self._ladder.resources[self._ladder.target(trial)])
-
     def _leave(self, trial: int) -> None:
         self._paused.pop(trial, None)
         self._ladder.end(trial)
@@ -125,15 +109,12 @@ class StoppingASHA:
         self._reduction_factor = reduction_factor
         self._ladder = Ladder(rungs)
 
+    def stretch(self, trial: int) -> Stretch:
+        return Stretch(trial, self.max_resource, self._ladder.ahead(trial))
+
     def start(self, trial: int) -> Stretch:
         self._ladder.enter(trial)
-        return self.resume(trial, 0)
-
-    def resume(self, trial: int, start: int) -> Stretch:
-        if self._ladder.is_over(trial) or start >= self.max_resource:
-            raise ValueError(f"trial {trial} has nothing to resume at resource {start}")
-        ahead = self._ladder.resources[self._ladder.target(trial) :]
-        return Stretch(trial, self.max_resource, tuple(resource for resource in ahead if resource > start))
+        return self.stretch(trial)
 
     def on_report(self, trial: int, resource: int, loss: float) -> Decision:
         if self._ladder.is_over(trial):
@@ -157,9 +138,6 @@ class StoppingASHA:
     def promote(self, trial: int) -> Stretch:
         raise ValueError(f"trial {trial} is not paused: this scheduler pauses none")
 
-    def paused(self) -> tuple[int, ...]:
-        return ()
-
     def rungs(self, trial: int) -> tuple[int, ...]:
         self._ladder.target(trial)
         return self._ladder.resources
@@ -167,10 +145,6 @@ class StoppingASHA:
     def leader(self) -> Standing | None:
         """None: nothing is paused."""
         return None
-
-    def standings(self) -> list[Standing]:
-        """None: nothing is paused."""
-        return []
 
     def _goes_on(self, trial: int, index: int) -> bool:
         rung = self._ladder.rungs[index]

@@ -59,11 +59,11 @@ class AsyncHyperband:
         self._brackets = tuple(brackets)
         self._order = BracketOrder(sizes)
 
+    def stretch(self, trial: int) -> Stretch:
+        return self._bracket(trial).stretch(trial)
+
     def start(self, trial: int) -> Stretch:
         return self._bracket(trial).start(trial)
-
-    def resume(self, trial: int, start: int) -> Stretch:
-        return self._bracket(trial).resume(trial, start)
 
     def on_report(self, trial: int, resource: int, loss: float) -> Decision:
         return self._bracket(trial).on_report(trial, resource, loss)
@@ -83,10 +83,6 @@ class AsyncHyperband:
 
     def promote(self, trial: int) -> Stretch:
         return self._bracket(trial).promote(trial)
-
-    def paused(self) -> tuple[int, ...]:
-        standings = [standing for bracket in self._brackets for standing in bracket.standings()]
-        return tuple(trial for _, _, trial in sorted(standings))
 
     def rungs(self, trial: int) -> tuple[int, ...]:
         return self._bracket(trial).rungs(trial)

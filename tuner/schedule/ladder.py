@@ -54,6 +54,12 @@ class Ladder:
         """The index of the first rung at which nothing is recorded of the trial; len(rungs) above the last."""
         return self._target[trial]
 
+    def ahead(self, trial: int) -> tuple[int, ...]:
+        """The resources of the rungs that the trial (which may be a new one) has before it, at least one."""
+        if trial in self._over:
+            raise ValueError(f"trial {trial} is over")
+        return self.resources[self._target.get(trial, 0) :]
+
     def is_over(self, trial: int) -> bool:
         """Whether the trial will never go on."""
         self._target[trial]  # unknown trials are an error, not "going on"

@@ -57,18 +57,17 @@ class MedianStopping:
         self._means: dict[int, list[float]] = {}  # resource -> running means, sorted
         self._judged: list[int] = []  # the keys of _means, sorted
 
+    def stretch(self, trial: int) -> Stretch:
+        curve = self._curves.get(trial) or Curve()
+        if curve.over:
+            raise ValueError(f"trial {trial} is over")
+        return Stretch(trial, self.max_resource, self._decide_at[bisect_right(self._decide_at, curve.last) :])
+
     def start(self, trial: int) -> Stretch:
         if trial in self._curves:
             raise ValueError(f"trial {trial} was started before")
         self._curves[trial] = Curve()
-        return self.resume(trial, 0)
-
-    def resume(self, trial: int, start: int) -> Stretch:
-        curve = self._curves[trial]
-        if curve.over or start >= self.max_resource:
-            raise ValueError(f"trial {trial} has nothing to resume at resource {start}")
-        ahead = bisect_right(self._decide_at, max(start, curve.last))
-        return Stretch(trial, self.max_resource, self._decide_at[ahead:])
+        return self.stretch(trial)
 
     def on_report(self, trial: int, resource: int, loss: float) -> Decision:
         curve = self._curves[trial]
@@ -89,9 +88,6 @@ class MedianStopping:
 
     def promote(self, trial: int) -> Stretch:
         raise ValueError(f"trial {trial} is not paused: this scheduler pauses none")
-
-    def paused(self) -> tuple[int, ...]:
-        return ()
 
     def rungs(self, trial: int) -> tuple[int, ...]:
         self._curves[trial]

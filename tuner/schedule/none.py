@@ -16,16 +16,16 @@ class FullLength:
         self.max_resource = max_resource
         self._over: dict[int, bool] = {}
 
+    def stretch(self, trial: int) -> Stretch:
+        if self._over.get(trial):
+            raise ValueError(f"trial {trial} is over")
+        return Stretch(trial, self.max_resource)
+
     def start(self, trial: int) -> Stretch:
         if trial in self._over:
             raise ValueError(f"trial {trial} was started before")
         self._over[trial] = False
-        return Stretch(trial, self.max_resource)
-
-    def resume(self, trial: int, start: int) -> Stretch:
-        if self._over[trial] or start >= self.max_resource:
-            raise ValueError(f"trial {trial} has nothing to resume at resource {start}")
-        return Stretch(trial, self.max_resource)
+        return self.stretch(trial)
 
     def on_report(self, trial: int, resource: int, loss: float) -> Decision:  # noqa: ARG002 (the loss decides nothing)
         self._over[trial] |= resource >= self.max_resource
@@ -42,9 +42,6 @@ class FullLength:
 
     def promote(self, trial: int) -> Stretch:
         raise ValueError(f"trial {trial} is not paused: this scheduler pauses none")
-
-    def paused(self) -> tuple[int, ...]:
-        return ()
 
     def rungs(self, trial: int) -> tuple[int, ...]:
         self._over[trial]
