@@ -6,25 +6,22 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from tuner.errors import SpecError
+from tuner.errors import SpecError, did_you_mean, shown
+from tuner.space import FrozenDict
+from tuner.spec.base import Count, Part, frozen
 
-Count = Annotated[int, Field(ge=1)]
-
-
-class Part(BaseModel):
-    """Frozen, strict about types, and closed: an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+Direction = Literal["minimize", "maximize"]
+SamplerName = Literal["random", "grid", "sobol", "tpe", "gp", "cmaes"]
 
 
 class Metric(Part):
-    """What is optimised. `value`: a trial's last report counts, or its best."""
+    """What is optimised."""
 
-    name: Annotated[str, Field(min_length=1)]
-    direction: Literal["minimize", "maximize"] = "minimize"
-    value: Literal["last", "best"] = "last"
+    name: str = Field(min_length=1, description="The metric's name in the reports, such as val_loss.")
+    direction: Direction = Field("minimize", description="Whether less or more of it is better.")
+    value: Literal["last", "best"] = Field("last", description="What counts of a trial: its last report, or its best.")
 
     def loss(self, value: float | None) -> float:
         """The metric as something to minimise; what is missing or not finite is worst (+inf).
@@ -35,22 +32,23 @@ class Metric(Part):
             return math.inf
         return value if self.direction == "minimize" else -value
 
-    def value_of(self, loss: float) -> float:
-        """The way back from `loss` to the metric, for a finite one."""
-        return self.loss(loss)
+
+Points = Annotated[int, Field(ge=1, le=10_000)]
 
 
 class Sampler(Part):
-    """Which sampler proposes configurations. `points`: for grid, how many values an axis gets."""
+    """Which sampler proposes configurations."""
 
-    name: Literal["random", "grid", "sobol", "tpe", "gp", "cmaes"] = "tpe"
-    points: Mapping[str, Count] = {}
+    name: SamplerName = Field("tpe", description="How configurations are proposed.")
+    points: Annotated[Mapping[str, Points], AfterValidator(frozen)] = Field(
+        FrozenDict(), description="For grid: how many values a Float or Int axis gets, such as {lr: 5}."
+    )
 
     @model_validator(mode="after")
     def _points_are_for_grid(self) -> Sampler:
         if self.points and self.name != "grid":
             raise SpecError(
-                f"only the grid sampler takes points, not {self.name}",
+                f"only the grid sampler takes points, not {self.name}: got {shown(dict(self.points))}",
                 path="points",
                 hint="Remove it, or use grid.",
             )
@@ -58,9 +56,9 @@ class Sampler(Part):
 
 
 class _Scheduler(Part):
-    unit: Literal["epoch", "step"] = "epoch"
-    min_resource: Count = 1
-    max_resource: Count = 9
+    unit: Literal["epoch", "step"] = Field("epoch", description="What a unit of resource is.")
+    min_resource: Count = Field(1, description="The resource before which no trial is stopped.")
+    max_resource: Count = Field(9, description="The resource of a whole trial.")
 
     @model_validator(mode="after")
     def _ordered(self) -> _Scheduler:
@@ -68,6 +66,7 @@ class _Scheduler(Part):
             raise SpecError(
                 f"must not be above max_resource ({self.max_resource}), got {self.min_resource}",
                 path="min_resource",
+                hint=f"Set min_resource to at most {self.max_resource}, or raise max_resource.",
             )
         return self
 
@@ -75,16 +74,16 @@ class _Scheduler(Part):
 class NoScheduler(_Scheduler):
     """Every trial runs to max_resource."""
 
-    name: Literal["none"] = "none"
+    name: Literal["none"] = Field("none", description="No early stopping.")
 
 
 class Median(_Scheduler):
     """Median stopping (Golovin et al. 2017, Vizier, §3.2): a trial stops at a resource from min_resource on if its best
-    loss is worse than the median of the others' running means there. `min_trials`: how many others it takes.
+    loss is worse than the median of the others' running means there.
     """
 
-    name: Literal["median"] = "median"
-    min_trials: Count = 5
+    name: Literal["median"] = Field("median", description="The median stopping rule.")
+    min_trials: Count = Field(5, description="How many other trials a comparison takes.")
 
 
 class ASHA(_Scheduler):
@@ -93,64 +92,100 @@ class ASHA(_Scheduler):
     it is among the best 1/reduction_factor of its rung so far.
     """
 
-    name: Literal["asha"] = "asha"
-    type: Literal["promote", "stop"] = "promote"
-    reduction_factor: Annotated[int, Field(ge=2)] = 3
+    name: Literal["asha"] = Field("asha", description="Asynchronous successive halving.")
+    type: Literal["promote", "stop"] = Field(
+        "promote", description="Pause all and continue the best, or stop the rest."
+    )
+    reduction_factor: int = Field(3, ge=2, le=10**6, description="One in so many trials passes a rung (η).")
 
 
 class Hyperband(_Scheduler):
     """Asynchronous Hyperband (Li et al. 2018, 2020): ASHA in several brackets, whose first rungs differ."""
 
-    name: Literal["hyperband"] = "hyperband"
-    type: Literal["promote", "stop"] = "promote"
-    reduction_factor: Annotated[int, Field(ge=2)] = 3
+    name: Literal["hyperband"] = Field("hyperband", description="ASHA in several brackets.")
+    type: Literal["promote", "stop"] = Field(
+        "promote", description="Pause all and continue the best, or stop the rest."
+    )
+    reduction_factor: int = Field(3, ge=2, le=10**6, description="One in so many trials passes a rung (η).")
 
 
-Scheduler = Annotated[NoScheduler | Median | ASHA | Hyperband, Field(discriminator="name")]
+SCHEDULERS: dict[str, type[_Scheduler]] = {"none": NoScheduler, "median": Median, "asha": ASHA, "hyperband": Hyperband}
+
+
+def _by_name(data: Any) -> Any:
+    """The scheduler that a mapping names; asha, if it names none."""
+    if isinstance(data, _Scheduler):
+        return data
+    if not isinstance(data, Mapping):
+        word = data if isinstance(data, str) else "asha"
+        raise SpecError(f"must be a mapping, got {shown(data)}", hint=f"Write {{name: {word}}}.")
+    name = data.get("name", "asha")
+    if not isinstance(name, str) or name not in SCHEDULERS:
+        raise SpecError(f"no such scheduler: got {shown(name)}", path="name", hint=did_you_mean(str(name), SCHEDULERS))
+    return SCHEDULERS[name].model_validate(data)
+
+
+# pydantic's own discriminator takes no field validators, which is how a Part puts paths into its messages.
+Scheduler = Annotated[NoScheduler | Median | ASHA | Hyperband, BeforeValidator(_by_name)]
 
 
 class Budget(Part):
-    """When to stop starting: new trials, minutes of running, epochs (units of resource) over all trials; None is no
-    limit. At least one must be set.
-    """
+    """When to stop starting trials; null is no limit, and at least one limit must be set."""
 
-    trials: Count | None = 64
-    minutes: Annotated[float, Field(gt=0)] | None = None
-    epochs: Count | None = None
-    until: Annotated[Mapping[str, Any], Field(max_length=0)] = {}
+    trials: Count | None = Field(64, description="How many trials to start.")
+    minutes: Annotated[float, Field(gt=0)] | None = Field(None, description="Minutes of running, over all sessions.")
+    epochs: Count | None = Field(None, description="Units of resource over all trials.")
+    until: Annotated[Mapping[str, Any], Field(max_length=0), AfterValidator(frozen)] = Field(
+        FrozenDict(), description="Reserved for goals that end a study."
+    )
 
     @model_validator(mode="after")
     def _something(self) -> Budget:
         if self.trials is None and self.minutes is None and self.epochs is None:
-            raise SpecError("a budget of nothing would never end", hint="Set trials, minutes or epochs.")
+            raise SpecError(
+                "a budget of nothing would never end: got trials, minutes and epochs all None",
+                hint="Set trials, minutes or epochs.",
+            )
         return self
 
 
-class Resources(Part):
-    """What one worker gets. `gpus: auto` is one whole GPU if the task wants one and there is one, else none; a share
-    such as 0.25 puts several workers on a GPU. `isolate`: a fresh process for every segment.
-    """
+def _share_or_whole(value: float) -> float:
+    if value > 1 and value != int(value):
+        raise SpecError(f"above 1, only whole numbers can be had: got {value}", hint=f"Write {math.ceil(value)}.")
+    return value
 
-    cpus: Annotated[float, Field(gt=0)] = 1
-    gpus: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
-    isolate: bool = False
+
+class Resources(Part):
+    """What one worker gets."""
+
+    cpus: Annotated[float, Field(gt=0, le=10_000), AfterValidator(_share_or_whole)] = Field(
+        1.0, description="CPU cores, and threads; a share below 1 puts several workers on a core."
+    )
+    gpus: Annotated[float, Field(ge=0, le=10_000), AfterValidator(_share_or_whole)] | Literal["auto"] = Field(
+        "auto",
+        description="GPUs; a share such as 0.25 puts several workers on one. auto: one if the task wants one and there "
+        "is one, else none.",
+    )
+    isolate: bool = Field(False, description="A fresh process for every segment, for objectives that leak.")
 
 
 class CheckpointPolicy(Part):
-    """A checkpoint `every` so many units of resource (and at every rung); the newest `keep` of a trial stay."""
+    """When checkpoints are taken, and how many stay."""
 
-    every: Count = 1
-    keep: Count = 2
+    every: Count = Field(1, description="A checkpoint every so many units of resource, and at every rung.")
+    keep: Count = Field(2, description="How many of a trial's newest checkpoints stay.")
 
 
 class Failures(Part):
-    """`retries` of a trial from its checkpoint; the study is given up after so many failed trials at its start."""
+    """What becomes of failed trials, and of a study that only fails."""
 
-    retries: Annotated[int, Field(ge=0)] = 1
-    give_up_after: Count = 5
+    retries: int = Field(1, ge=0, le=1000, description="How often a failed trial is tried again from its checkpoint.")
+    give_up_after: Count = Field(5, description="Give the study up after so many failed trials at its start.")
 
 
 class Timeouts(Part):
-    """`report`: seconds that may pass between two reports of a trial before it fails; None waits for ever."""
+    """When silence becomes a failure."""
 
-    report: Annotated[float, Field(gt=0)] | None = 600
+    report: Annotated[float, Field(gt=0)] | None = Field(
+        600.0, description="Seconds between two reports of a trial before it fails; null waits for ever."
+    )

@@ -6,21 +6,21 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from functools import cached_property
+from typing import Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from tuner.errors import SpecError
-from tuner.records import Config, Value
-from tuner.space import Axis, SearchSpace, axis_to_dict, check_value, parse_axis
+from tuner.errors import SpecError, did_you_mean
+from tuner.space import Choice, FrozenDict, SearchSpace
+from tuner.spec.base import Count, Part
+from tuner.spec.fields import Axes, Configs, Fixed, Names
 from tuner.spec.parts import (
     ASHA,
     Budget,
     CheckpointPolicy,
-    Count,
     Failures,
     Metric,
-    Part,
     Resources,
     Sampler,
     Scheduler,
@@ -31,73 +31,32 @@ NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 """A study's name is also a folder's: no separators, no leading dot."""
 
 
-def _parse_axes(data: Any) -> Mapping[str, Axis]:
-    if not isinstance(data, Mapping) or not data:
-        raise SpecError(
-            f"must map names to axes, got {data!r}",
-            path="space",
-            hint="For example: {lr: {float: [1.0e-5, 1.0], log: true}}.",
-        )
-    axes = {}
-    for name, axis in data.items():
-        _check_name(name, "space")
-        try:
-            axes[name] = parse_axis(axis)
-        except SpecError as error:
-            raise error.at(f"space.{name}") from None
-    return axes
-
-
-def _parse_fixed(data: Any) -> Mapping[str, Value]:
-    if not isinstance(data, Mapping):
-        raise SpecError(f"must map names to values, got {data!r}", path="fixed")
-    for name, value in data.items():
-        _check_name(name, "fixed")
-        check_value(value, f"fixed.{name}")
-    return dict(data)
-
-
-def _check_name(name: Any, path: str) -> None:
-    if not isinstance(name, str) or not name:
-        raise SpecError(f"a name must be a non-empty string, got {name!r}", path=path, hint="Quote it.")
-
-
-def _as_tuple(data: Any) -> Any:
-    return tuple(data) if isinstance(data, list) else data
-
-
-Axes = Annotated[
-    Mapping[str, Axis],
-    PlainValidator(_parse_axes),
-    PlainSerializer(lambda axes: {name: axis_to_dict(axis) for name, axis in axes.items()}),
-]
-Fixed = Annotated[Mapping[str, Value], PlainValidator(_parse_fixed), PlainSerializer(dict)]
-
-
 class StudySpec(Part):
     """One study, whole: what `tune run` reads from YAML and `tuner.run` builds from its arguments.
 
-    `objective` is `module:attribute`. `to_dict` and `from_dict` are inverse; `digest` names the spec's content.
+    `to_dict` and `from_dict` are inverse; `digest` names the spec's content, and specs of one digest are equal.
     """
 
-    study: str
-    objective: Annotated[str, Field(min_length=1)]
-    metric: Metric
-    seed: Annotated[int, Field(ge=0)] = 0
-    axes: Annotated[Axes, Field(alias="space")]
-    fixed: Fixed = {}
-    sampler: Sampler = Sampler()
-    scheduler: Scheduler = ASHA()
-    budget: Budget = Budget()
-    parallel: Count | Literal["auto"] = "auto"
-    resources: Resources = Resources()
-    executor: Literal["auto", "local", "ray"] = "auto"
-    checkpoint: CheckpointPolicy = CheckpointPolicy()
-    failures: Failures = Failures()
-    timeouts: Timeouts = Timeouts()
-    storage: Annotated[str, Field(min_length=1)] = "runs"
-    enqueue: Annotated[tuple[Config, ...], BeforeValidator(_as_tuple)] = ()
-    warm_start: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(max_length=0)] = ()
+    study: str = Field(description="The study's name, and its folder's; a YAML file's own name if left out.")
+    objective: str = Field(min_length=1, description="What is tuned, as module:attribute: a Task or a function.")
+    metric: Metric = Field(description="What is optimised, such as {name: val_loss, direction: minimize}.")
+    seed: int = Field(0, ge=0, lt=2**63, description="From which all randomness follows.")
+    axes: Axes = Field(
+        alias="space", description="What is searched: names and axes, such as {lr: {float: [0.001, 1]}}."
+    )
+    fixed: Fixed = Field(FrozenDict(), description="Values that every configuration carries.")
+    sampler: Sampler = Field(Sampler(), description="Which sampler proposes configurations.")
+    scheduler: Scheduler = Field(ASHA(), description="Which trials are stopped early.")
+    budget: Budget = Field(Budget(), description="When the study ends.")
+    parallel: Count | Literal["auto"] = Field("auto", description="Workers; 1 for a fully reproducible study.")
+    resources: Resources = Field(Resources(), description="What one worker gets.")
+    executor: Literal["auto", "local", "ray"] = Field("auto", description="What runs the workers.")
+    checkpoint: CheckpointPolicy = Field(CheckpointPolicy(), description="When checkpoints are taken.")
+    failures: Failures = Field(Failures(), description="What becomes of failed trials.")
+    timeouts: Timeouts = Field(Timeouts(), description="When silence becomes a failure.")
+    storage: str = Field("runs", min_length=1, description="Folder, or object-store URL, for checkpoints.")
+    enqueue: Configs = Field((), description="Configurations to try first.")
+    warm_start: Names = Field((), max_length=0, description="Reserved for finished studies to learn from.")
 
     @field_validator("study")
     @classmethod
@@ -116,17 +75,26 @@ class StudySpec(Part):
             space = self.space
         except SpecError as error:
             raise error.at("space") from None
-        for name in self.sampler.points:
-            if name not in self.axes:
-                raise SpecError("no such axis", path=f"sampler.points.{name}", hint=f"Allowed: {', '.join(self.axes)}.")
+        for name, points in self.sampler.points.items():
+            self._check_points(name, points)
+        configs = []
         for index, config in enumerate(self.enqueue):
             try:
-                space.check(config)
+                configs.append(FrozenDict(space.resolve(config)))
             except SpecError as error:
                 raise error.at(f"enqueue[{index}]") from None
+        # The model is frozen for everyone else; here it is still being made.
+        self.__dict__["enqueue"] = tuple(configs)
         return self
 
-    @property
+    def _check_points(self, name: str, points: int) -> None:
+        path = f"sampler.points.{name}"
+        if name not in self.axes:
+            raise SpecError(f"no such axis: {name!r}", path=path, hint=did_you_mean(name, self.axes))
+        if isinstance(self.axes[name], Choice):
+            raise SpecError(f"a choice has no points, got {points}", path=path, hint="Grid takes all of its values.")
+
+    @cached_property
     def space(self) -> SearchSpace:
         """The axes and fixed values together."""
         return SearchSpace(self.axes, self.fixed)
@@ -138,15 +106,20 @@ class StudySpec(Part):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> StudySpec:
         """The spec of a mapping in YAML form. Raises SpecError, with the path of what is wrong."""
-        from tuner.spec.mistakes import explained
+        return cls.model_validate(data)
 
-        with explained(cls, data):
-            return cls.model_validate(data)
+    def digest(self) -> str:
+        """SHA-256 of the spec's content: equal specs, equal digests, in every process.
+
+        The order of the axes counts, as proposals depend on it; the order of other keys does not.
+        """
+        content = self.to_dict()
+        content["space"] = list(content["space"].items())
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StudySpec) and self.digest() == other.digest()
 
     def __hash__(self) -> int:
         return hash(self.digest())
-
-    def digest(self) -> str:
-        """SHA-256 of the spec's content: equal specs, equal digests."""
-        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()
