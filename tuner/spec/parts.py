@@ -41,7 +41,7 @@ class Sampler(Part):
 
     name: SamplerName = Field("tpe", description="How configurations are proposed.")
     points: Annotated[Mapping[str, Points], AfterValidator(frozen)] = Field(
-        FrozenDict(), description="For grid: how many values a Float or Int axis gets, such as {lr: 5}."
+        default_factory=FrozenDict, description="For grid: how many values a Float or Int axis gets, such as {lr: 5}."
     )
 
     @model_validator(mode="after")
@@ -136,7 +136,7 @@ class Budget(Part):
     minutes: Annotated[float, Field(gt=0)] | None = Field(None, description="Minutes of running, over all sessions.")
     epochs: Count | None = Field(None, description="Units of resource over all trials.")
     until: Annotated[Mapping[str, Any], Field(max_length=0), AfterValidator(frozen)] = Field(
-        FrozenDict(), description="Reserved for goals that end a study."
+        default_factory=FrozenDict, description="Reserved for goals that end a study."
     )
 
     @model_validator(mode="after")

@@ -44,7 +44,7 @@ class StudySpec(Part):
     axes: Axes = Field(
         alias="space", description="What is searched: names and axes, such as {lr: {float: [0.001, 1]}}."
     )
-    fixed: Fixed = Field(FrozenDict(), description="Values that every configuration carries.")
+    fixed: Fixed = Field(default_factory=FrozenDict, description="Values that every configuration carries.")
     sampler: Sampler = Field(Sampler(), description="Which sampler proposes configurations.")
     scheduler: Scheduler = Field(ASHA(), description="Which trials are stopped early.")
     budget: Budget = Field(Budget(), description="When the study ends.")
