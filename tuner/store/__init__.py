@@ -1,0 +1,29 @@
+"""The store: studies, their journals, trials and commands, in SQLite or PostgreSQL."""
+
+from tuner.store._base import (
+    Holder,
+    JournalEntry,
+    PostedCommand,
+    StudyRecord,
+    StudyState,
+    StudyStore,
+    Writer,
+)
+from tuner.store.lease import HEARTBEAT_SECONDS, LEASE_SECONDS
+from tuner.store.opening import default_store_url, open_store
+from tuner.store.sql_store import SqlStore
+
+__all__ = [
+    "HEARTBEAT_SECONDS",
+    "LEASE_SECONDS",
+    "Holder",
+    "JournalEntry",
+    "PostedCommand",
+    "SqlStore",
+    "StudyRecord",
+    "StudyState",
+    "StudyStore",
+    "Writer",
+    "default_store_url",
+    "open_store",
+]

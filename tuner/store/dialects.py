@@ -1,0 +1,79 @@
+"""What differs between the databases: SQLite's ways, and the one statement that SQLAlchemy spells per dialect."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import Insert
+
+BUSY_SECONDS = 30.0
+"""How long a writer of SQLite waits for another one's commit."""
+
+DRIVER_ERRORS: tuple[type[Exception], ...] = (sqlite3.Error,)
+"""What SQLAlchemy does not wrap: errors of a driver while a connection is set up."""
+
+_HINTS = {
+    "file is not a database": "The file is damaged, or is not a store. Name another one, or bring back a copy.",
+    "malformed": "The file is damaged. Bring back a copy, or save what can be read with `sqlite3 FILE .recover`.",
+    "readonly": "Allow writing to the file and to its folder (SQLite writes beside the file too), or name another one.",
+    "unable to open": "Look at the path, and at the permissions of the file and its folder.",
+    "locked": "Another process keeps writing to it. Wait, or end that process.",
+    "disk is full": "Make room; what was committed before is safe.",
+}
+
+
+def hint(message: str) -> str | None:
+    """What to do about a database's error, if we know."""
+    return next((hint for sign, hint in _HINTS.items() if sign in message), None)
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """The file of an SQLite URL; None for a server's."""
+    return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
+
+
+def make_file(path: Path) -> None:
+    """Make an empty file for the user alone, and its folders where missing. Raises OSError."""
+    missing = [folder for folder in path.parents if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def make_engine(url: URL) -> Engine:
+    """An engine whose connections begin transactions as the rest of tuner.store expects.
+
+    On SQLite a reader's transaction sees one snapshot, and a writer's takes the write lock at its start: it would else
+    read, and then fail to write because of what was written since.
+    """
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url)
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
+    return engine
+
+
+def upsert(dialect: str, table: Table) -> Insert:
+    """INSERT that replaces the row with the same primary key."""
+    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    statement = insert(table)
+    replaced = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
+    result: Insert = statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=replaced)
+    return result
+
+
+def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # the driver begins no transactions of its own: _on_begin does
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _on_begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

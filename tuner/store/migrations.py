@@ -1,0 +1,61 @@
+"""The schema's versions, and how a store of an older one becomes the newest.
+
+A change of the tables adds a function to `MIGRATIONS`, and a database of the version before it, made by its generator,
+to tests/golden/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from sqlalchemy import Connection, insert, inspect, select, update
+
+from tuner.errors import StoreError
+from tuner.store.tables import METADATA, schema
+
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {}
+"""Version -> what makes it of the version before. Version 1 was the first and needs none."""
+
+
+def newest() -> int:
+    """The version that this program writes."""
+    return max(MIGRATIONS, default=1)
+
+
+def migrate(connection: Connection, place: str) -> None:
+    """Bring the store to the newest version, within the transaction that `connection` is in.
+
+    An empty database gets all tables. Raises StoreError for a database of something else, or of a newer version;
+    `place` names it there.
+    """
+    present = set(inspect(connection).get_table_names())
+    if schema.name not in present:
+        _create(connection, present, place)
+        return
+    version = stored_version(connection)
+    if version > newest():
+        raise StoreError(
+            f"{place} was written by a newer version of tuner (schema {version}; this one knows up to {newest()})",
+            hint="Upgrade tuner, or name another store.",
+        )
+    for number in range(version + 1, newest() + 1):
+        MIGRATIONS[number](connection)
+    if version < newest():
+        connection.execute(update(schema).values(version=newest()))
+
+
+def stored_version(connection: Connection) -> int:
+    """The version of the store that `connection` leads to."""
+    return int(connection.execute(select(schema.c.version)).scalar_one())
+
+
+def _create(connection: Connection, present: set[str], place: str) -> None:
+    # A server's database may be shared with others; a file may not.
+    foreign = present if connection.dialect.name == "sqlite" else present & set(METADATA.tables)
+    if foreign:
+        raise StoreError(
+            f"{place} is a database of something else: it has the tables {', '.join(sorted(foreign)[:5])}",
+            hint="Name another store.",
+        )
+    METADATA.create_all(connection)
+    connection.execute(insert(schema).values(version=newest()))

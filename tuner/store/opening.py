@@ -1,0 +1,47 @@
+"""From a URL or a path to a store."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from tuner.errors import StoreError
+from tuner.store.database import Database
+from tuner.store.sql_store import Clock, SqlStore
+
+_ALLOWED = "A store is a file's path, sqlite:///PATH, or postgresql://USER:PASSWORD@HOST/DATABASE."
+
+
+def default_store_url() -> str:
+    """Where studies are kept unless something else is said: tuner.db in $TUNER_HOME, or in ./runs."""
+    return f"sqlite:///{Path(os.environ.get('TUNER_HOME') or 'runs') / 'tuner.db'}"
+
+
+def open_store(url_or_path: str | Path | None = None, *, create: bool = True, clock: Clock = time.time) -> SqlStore:
+    """The store at a URL or a file's path; by default at `default_store_url()`.
+
+    It is made if it is not there, for the user alone. With `create=False`, for reading, a missing one is left missing:
+    it lists no studies, and knows none. Raises StoreError if it cannot be used: damaged, of a newer version, of
+    something else, not writable. `clock` gives seconds since the epoch.
+    """
+    return SqlStore(Database(_parse(url_or_path), create=create), clock)
+
+
+def _parse(url_or_path: str | Path | None) -> URL:
+    text = str(default_store_url() if url_or_path is None else url_or_path)
+    if "://" not in text:
+        return URL.create("sqlite", database=text)
+    try:
+        url = make_url(text)
+        backend = url.get_backend_name()
+    except (ArgumentError, ValueError):  # without its text, which may hold a password
+        raise StoreError("the store's URL cannot be read", hint=_ALLOWED) from None
+    if backend not in ("sqlite", "postgresql"):
+        raise StoreError(f"a store cannot be kept in {backend!r}", hint=_ALLOWED)
+    if backend == "sqlite" and url.database in (None, "", ":memory:"):
+        raise StoreError("a store needs a file: in memory it would be lost", hint=_ALLOWED)
+    return url

@@ -1,0 +1,159 @@
+"""Records as rows of the tables, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter
+from sqlalchemy import RowMapping
+
+from tuner.errors import StoreError, TunerError
+from tuner.records import (
+    Command,
+    Commanded,
+    CommandKind,
+    Config,
+    Event,
+    Failure,
+    Report,
+    Reported,
+    SegmentEnded,
+    SegmentIssued,
+    StudyEnded,
+    TrialState,
+    TrialSummary,
+    decode_event,
+    encode_event,
+)
+from tuner.spec import StudySpec
+from tuner.store._base import Holder, JournalEntry, PostedCommand, StudyState
+
+Row = dict[str, Any]
+
+_STRICT_JSON = ConfigDict(ser_json_inf_nan="strings")
+_config: TypeAdapter[Config] = TypeAdapter(Config, config=_STRICT_JSON)
+_metrics: TypeAdapter[Mapping[str, float]] = TypeAdapter(Mapping[str, float], config=_STRICT_JSON)
+_failure: TypeAdapter[Failure] = TypeAdapter(Failure)
+
+
+def journal_row(study: int, number: int, time: float, event: Event) -> Row:
+    """The row of a numbered event; trial and resource are told where the event has them."""
+    trial = resource = None
+    match event:
+        case Reported(report=report):
+            trial, resource = report.trial, report.resource
+        case SegmentIssued(segment=segment):
+            trial = segment.trial
+        case SegmentEnded(end=end):
+            trial = end.trial
+        case Commanded(command=command):
+            trial = command.trial
+    return {
+        "study": study,
+        "number": number,
+        "time": time,
+        "kind": event.event,
+        "trial": trial,
+        "resource": resource,
+        "body": encode_event(event).decode(),
+    }
+
+
+def journal_entry(row: RowMapping) -> JournalEntry:
+    """The entry of a row."""
+    return JournalEntry(row["number"], row["time"], decode_event(row["body"]))
+
+
+def report(body: str) -> Report:
+    """The report in the body of a row of kind "reported"."""
+    event = decode_event(body)
+    assert isinstance(event, Reported)
+    return event.report
+
+
+def last_word(events: Iterable[Event]) -> Row:
+    """What the events say of the study's end, as columns; none where they say nothing.
+
+    An ended study is open again as soon as it is extended, or gives out a segment.
+    """
+    word: Row = {}
+    for event in events:
+        match event:
+            case StudyEnded(reason=reason, failed=failed):
+                state = StudyState.FAILED if failed else StudyState.FINISHED
+                word = {"ended": state.value, "reason": reason}
+            case SegmentIssued() | Commanded(command=Command(kind=CommandKind.EXTEND)):
+                word = {"ended": "", "reason": ""}
+    return word
+
+
+def trial_row(study: int, summary: TrialSummary) -> Row:
+    """The row of a trial."""
+    return {
+        "study": study,
+        "number": summary.number,
+        "state": summary.state.value,
+        "config": _config.dump_json(summary.config).decode(),
+        "resource": summary.resource,
+        "horizon": summary.horizon,
+        "value": summary.value,
+        "best_value": summary.best_value,
+        "best_resource": summary.best_resource,
+        "gap": summary.gap,
+        "segments": summary.segments,
+        "seconds": summary.seconds,
+        "metrics": _metrics.dump_json(summary.metrics).decode(),
+        "failure": None if summary.failure is None else _failure.dump_json(summary.failure).decode(),
+        "reason": summary.reason,
+    }
+
+
+def trial_summary(row: RowMapping) -> TrialSummary:
+    """The trial of a row."""
+    columns = {name: value for name, value in row.items() if name != "study"}
+    return TrialSummary(
+        **{
+            **columns,
+            "state": TrialState(row["state"]),
+            "config": _config.validate_json(row["config"]),
+            "metrics": _metrics.validate_json(row["metrics"]),
+            "failure": None if row["failure"] is None else _failure.validate_json(row["failure"]),
+        }
+    )
+
+
+def command_body(command: Command) -> str:
+    """A posted command, in the form that it has in the journal."""
+    return encode_event(Commanded(command)).decode()
+
+
+def posted_command(row: RowMapping) -> PostedCommand:
+    """The command of a row."""
+    event = decode_event(row["body"])
+    assert isinstance(event, Commanded)
+    return PostedCommand(row["number"], row["time"], event.command)
+
+
+def spec_text(spec: StudySpec) -> str:
+    """A spec as it is stored."""
+    return json.dumps(spec.to_dict(), allow_nan=False)
+
+
+def stored_spec(row: RowMapping) -> StudySpec:
+    """The spec of a study's row. Raises StoreError if this version of tuner cannot read it."""
+    try:
+        return StudySpec.from_dict(json.loads(row["spec"]))
+    except (TunerError, ValueError) as error:
+        raise StoreError(f"study {row['name']!r} has a spec that this version of tuner cannot read: {error}") from None
+
+
+def holder_columns(holder: Holder) -> Row:
+    """Who holds a lease, as columns."""
+    return {"host": holder.host, "boot": holder.boot, "pid": holder.pid, "started": holder.started}
+
+
+def holder(row: RowMapping) -> Holder | None:
+    """Who holds the lease of a study's row, dead or alive; None if it was given back."""
+    return Holder(row["host"], row["boot"], row["pid"], row["started"]) if row["token"] else None

@@ -1,0 +1,203 @@
+"""The store in SQL: studies, journals, trials and commands of one database."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import final
+
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from tuner.errors import StoreError, StudyExists, StudyNotFound
+from tuner.records import Command, Event, Report, TrialSummary
+from tuner.spec import StudySpec
+from tuner.store import lease, rows
+from tuner.store._base import JournalEntry, PostedCommand, StudyRecord, StudyState, Writer
+from tuner.store.database import Database
+from tuner.store.dialects import upsert
+from tuner.store.tables import commands, journal, studies, trials
+
+Clock = Callable[[], float]
+
+PAGE = 2_000
+"""How many events are read in one transaction, so that reading a long journal keeps none open."""
+
+
+@final
+class SqlStore:
+    """A StudyStore on SQLite or PostgreSQL. Safe to use from several threads and processes."""
+
+    def __init__(self, database: Database, clock: Clock = time.time) -> None:
+        self._database = database
+        self._clock = clock
+
+    def create(self, spec: StudySpec) -> StudyRecord:
+        now = self._clock()
+        row = {
+            "name": spec.study,
+            "spec": rows.spec_text(spec),
+            "digest": spec.digest(),
+            "created": now,
+            "updated": now,
+        }
+        if self._database.absent():
+            raise StoreError(f"{self._database.place} was opened for reading, and is not there")
+        with self._database.writing() as connection:
+            try:
+                connection.execute(insert(studies).values(row))
+            except IntegrityError:
+                raise StudyExists(
+                    f"there is a study {spec.study!r} already", hint="Resume it, delete it, or choose another name."
+                ) from None
+        return self.study(spec.study)
+
+    def studies(self) -> list[StudyRecord]:
+        if self._database.absent():
+            return []
+        newest_first = select(studies).order_by(studies.c.updated.desc(), studies.c.id.desc())
+        with self._database.reading() as connection:
+            found = connection.execute(newest_first).mappings().all()
+        return [self._record(row) for row in found]
+
+    def study(self, name: str) -> StudyRecord:
+        with self._reading(name) as (_, row):
+            return self._record(row)
+
+    def delete(self, name: str) -> None:
+        with self._writing(name) as (connection, row):
+            lease.refuse_if_held(row, self._clock())
+            connection.execute(delete(studies).where(studies.c.id == row["id"]))  # the other tables' rows follow
+
+    def write(self, name: str) -> Writer:
+        with self._writing(name) as (connection, row):
+            token = lease.take(connection, row, self._clock())
+        return SqlWriter(self._database, self._clock, row["id"], name, token)
+
+    def journal(self, name: str, after: int = 0) -> Iterator[JournalEntry]:
+        with self._reading(name) as (_, row):
+            study = row["id"]
+        return self._entries(study, after)
+
+    def trials(self, name: str) -> list[TrialSummary]:
+        with self._reading(name) as (connection, row):
+            mine = select(trials).where(trials.c.study == row["id"]).order_by(trials.c.number)
+            found = connection.execute(mine).mappings().all()
+        return [rows.trial_summary(row) for row in found]
+
+    def reports(self, name: str, trial: int | None = None) -> list[Report]:
+        with self._reading(name) as (connection, row):
+            mine = (journal.c.study == row["id"]) & (journal.c.kind == "reported")
+            if trial is not None:
+                mine &= journal.c.trial == trial
+            bodies = connection.execute(select(journal.c.body).where(mine).order_by(journal.c.number)).scalars().all()
+        return [rows.report(body) for body in bodies]
+
+    def post(self, name: str, command: Command) -> int:
+        with self._writing(name) as (connection, row):
+            # The update locks the study's row, so that the number read next is nobody else's.
+            mine = studies.c.id == row["id"]
+            connection.execute(update(studies).where(mine).values(commands=studies.c.commands + 1))
+            number = connection.execute(select(studies.c.commands).where(mine)).scalar_one()
+            posted = {"study": row["id"], "number": number, "time": self._clock(), "body": rows.command_body(command)}
+            connection.execute(insert(commands).values(posted))
+        return int(number)
+
+    def commands(self, name: str, after: int = 0) -> list[PostedCommand]:
+        with self._reading(name) as (connection, row):
+            mine = (commands.c.study == row["id"]) & (commands.c.number > after)
+            found = connection.execute(select(commands).where(mine).order_by(commands.c.number)).mappings().all()
+        return [rows.posted_command(row) for row in found]
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _entries(self, study: int, after: int) -> Iterator[JournalEntry]:
+        while True:
+            rest = (journal.c.study == study) & (journal.c.number > after)
+            page = select(journal).where(rest).order_by(journal.c.number).limit(PAGE)
+            with self._database.reading() as connection:
+                found = connection.execute(page).mappings().all()
+            yield from map(rows.journal_entry, found)
+            if len(found) < PAGE:
+                return
+            after = found[-1]["number"]
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[tuple[Connection, RowMapping]]:
+        if self._database.absent():
+            raise StudyNotFound(f"there is no study {name!r}", hint=f"There is no store at {self._database.file} yet.")
+        with self._database.reading() as connection:
+            yield connection, _find(connection, name)
+
+    @contextmanager
+    def _writing(self, name: str) -> Iterator[tuple[Connection, RowMapping]]:
+        if self._database.absent():
+            raise StudyNotFound(f"there is no study {name!r}", hint=f"There is no store at {self._database.file} yet.")
+        with self._database.writing() as connection:
+            yield connection, _find(connection, name)
+
+    def _record(self, row: RowMapping) -> StudyRecord:
+        holder = lease.live_holder(row, self._clock())
+        if row["ended"]:
+            state = StudyState(row["ended"])
+        else:
+            state = StudyState.UNFINISHED if holder is None else StudyState.RUNNING
+        return StudyRecord(
+            name=row["name"],
+            spec=rows.stored_spec(row),
+            state=state,
+            reason=row["reason"],
+            created=row["created"],
+            updated=row["updated"],
+            events=row["events"],
+            holder=holder,
+        )
+
+
+@final
+class SqlWriter:
+    """The writer of one study, for as long as its token is the one in the study's row."""
+
+    def __init__(self, database: Database, clock: Clock, study: int, name: str, token: str) -> None:
+        self._database = database
+        self._clock = clock
+        self._study = study
+        self._name = name
+        self._token = token
+        self._upsert_trials = upsert(database.dialect, trials)
+
+    def append(self, events: Sequence[Event], trials: Iterable[TrialSummary] = ()) -> None:
+        now = self._clock()
+        changed = [rows.trial_row(self._study, summary) for summary in trials]
+        changes = {"updated": now, "heartbeat": now, "events": studies.c.events + len(events), **rows.last_word(events)}
+        with self._database.writing() as connection:
+            lease.keep(connection, self._study, self._token, self._name, changes)
+            last = connection.execute(select(studies.c.events).where(studies.c.id == self._study)).scalar_one()
+            first = last - len(events) + 1
+            added = [rows.journal_row(self._study, first + i, now, event) for i, event in enumerate(events)]
+            if added:
+                connection.execute(insert(journal), added)
+            if changed:
+                connection.execute(self._upsert_trials, changed)
+
+    def heartbeat(self) -> None:
+        with self._database.writing() as connection:
+            lease.keep(connection, self._study, self._token, self._name, {"heartbeat": self._clock()})
+
+    def release(self) -> None:
+        with self._database.writing() as connection:
+            lease.give_back(connection, self._study, self._token)
+
+
+def _find(connection: Connection, name: str) -> RowMapping:
+    row = connection.execute(select(studies).where(studies.c.name == name)).mappings().first()
+    if row is None:
+        newest = select(studies.c.name).order_by(studies.c.updated.desc()).limit(5)
+        known = connection.execute(newest).scalars().all()
+        raise StudyNotFound(
+            f"there is no study {name!r}",
+            hint=f"The newest ones are {', '.join(known)}." if known else "The store has no studies yet.",
+        )
+    return row
