@@ -1,0 +1,65 @@
+"""Task: a declarative training job that the trainer (and later the lanes) can run. Importing this loads no torch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from tuner.records import Config
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class Splits(NamedTuple):
+    """The examples that train and the examples that choose: each a pair (inputs, targets) of equally many rows.
+
+    Any statistics used to prepare them (a mean, a vocabulary) come from `train` alone. Test data has no place here.
+    """
+
+    train: tuple[Tensor, Tensor]
+    validation: tuple[Tensor, Tensor]
+
+
+class Task(ABC):
+    """A training job: data, model, loss, metrics. Subclass it, name it as a study's objective, and that is all.
+
+    Keep attributes to numbers and strings: tasks with equal attributes then share one copy of the data in a process.
+    """
+
+    __tuner_task__: ClassVar[bool] = True
+    """How the other rooms recognise a Task without importing this one."""
+    wants_gpu: ClassVar[bool] = True
+    """Whether `gpus: auto` should give it a GPU where there is one."""
+
+    @abstractmethod
+    def data(self) -> Splits:
+        """All the data, on the CPU; called once per process. Raises DataError if it cannot be had."""
+
+    @abstractmethod
+    def model(self, config: Config) -> nn.Module:
+        """A new model, its weights drawn from torch's generator (which the trainer seeds and restores)."""
+
+    @abstractmethod
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss of a batch: a scalar with a gradient."""
+
+    def metrics(self, outputs: Tensor, targets: Tensor) -> Mapping[str, Tensor]:  # noqa: ARG002 - for those who measure
+        """Means over a batch, such as {"accuracy": ...}: reported on the validation split as `val_accuracy`."""
+        return {}
+
+    def prepare(self, inputs: Tensor) -> Tensor:
+        """A batch of the stored inputs as the model takes them: runs on the device, in training and evaluation.
+
+        The place to turn bytes into normalised floats, so that the data stays small where it is kept.
+        """
+        return inputs
+
+
+def identity(task: Task) -> Hashable | None:
+    """What two tasks with the same data have in common; None if the task holds more than numbers and strings."""
+    attributes: dict[str, Any] = vars(task)
+    if all(isinstance(value, bool | int | float | str | None) for value in attributes.values()):
+        return (type(task), *sorted((name, repr(value)) for name, value in attributes.items()))
+    return None

@@ -1,0 +1,71 @@
+"""Optimizers as pure functions: (parameter, gradient, state, hyperparameters) -> (parameter, state).
+
+They say what the trainer's optimizer computes, element by element: nothing is changed in place, and every
+hyperparameter may be a tensor that broadcasts (one value per slot of a stack, say). torch.optim is the oracle in tests.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+Number = Tensor | float
+
+
+class AdamWState(NamedTuple):
+    """First and second moment, shaped as the parameter, and the number of updates made."""
+
+    exp_avg: Tensor
+    exp_avg_sq: Tensor
+    step: Tensor
+
+
+def adamw(
+    parameter: Tensor,
+    gradient: Tensor,
+    state: AdamWState,
+    *,
+    lr: Number,
+    weight_decay: Number,
+    beta1: Number,
+    beta2: Number,
+    eps: Number,
+) -> tuple[Tensor, AdamWState]:
+    """One AdamW update (Loshchilov & Hutter 2019, algorithm 2, decay scaled by lr as in torch).
+
+    θ ← θ(1 - lr·λ) - lr·m̂/(√v̂ + eps), with bias-corrected m̂ = m/(1-β₁ᵗ) and v̂ = v/(1-β₂ᵗ).
+    """
+    step = state.step + 1
+    exp_avg = beta1 * state.exp_avg + (1 - beta1) * gradient
+    exp_avg_sq = beta2 * state.exp_avg_sq + (1 - beta2) * gradient * gradient
+    corrected = exp_avg / (1 - beta1**step)
+    spread = torch.sqrt(exp_avg_sq / (1 - beta2**step)) + eps
+    return parameter * (1 - lr * weight_decay) - lr * corrected / spread, AdamWState(exp_avg, exp_avg_sq, step)
+
+
+class SGDState(NamedTuple):
+    """The momentum buffer, shaped as the parameter; zeros before the first update."""
+
+    momentum_buffer: Tensor
+
+
+def sgd(
+    parameter: Tensor,
+    gradient: Tensor,
+    state: SGDState,
+    *,
+    lr: Number,
+    weight_decay: Number,
+    momentum: Number,
+    nesterov: bool,
+) -> tuple[Tensor, SGDState]:
+    """One SGD update with momentum in torch's form (Sutskever et al. 2013, without dampening).
+
+    g ← g + λθ; b ← μb + g; θ ← θ - lr·b, or with Nesterov θ ← θ - lr·(g + μb).
+    """
+    gradient = gradient + weight_decay * parameter
+    buffer = momentum * state.momentum_buffer + gradient
+    direction = gradient + momentum * buffer if nesterov else buffer
+    return parameter - lr * direction, SGDState(buffer)
