@@ -1,5 +1,7 @@
 """StudySpec and its parts, from YAML, from Python, and back."""
 
+from tuner.spec.load import load_spec, with_overrides
+from tuner.spec.overrides import apply_override
 from tuner.spec.parts import (
     ASHA,
     Budget,
@@ -13,6 +15,7 @@ from tuner.spec.parts import (
     Sampler,
     Timeouts,
 )
+from tuner.spec.schema import schema
 from tuner.spec.study_spec import StudySpec
 
 __all__ = [
@@ -28,4 +31,8 @@ __all__ = [
     "Sampler",
     "StudySpec",
     "Timeouts",
+    "apply_override",
+    "load_spec",
+    "schema",
+    "with_overrides",
 ]

@@ -70,7 +70,7 @@ def words(schema: Schema, value: Any = None) -> str:
         noun = noun.replace("a number", "a finite number")
     limits = [f"{word} {schema[key]}" for key, word in _LOWER.items() if key in schema]
     if isinstance(value, int | float):
-        limits += [f"{word} {schema[key]}" for key, word in _UPPER.items() if value >= schema.get(key, math.inf)]
+        limits += [f"{word} {schema[key]}" for key, word in _UPPER.items() if key in schema and value >= schema[key]]
     return " ".join([noun, " and ".join(limits)]).strip()
 
 
