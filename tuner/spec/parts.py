@@ -32,6 +32,10 @@ class Metric(Part):
             return math.inf
         return value if self.direction == "minimize" else -value
 
+    def value_of(self, loss: float) -> float:
+        """The way back, from a finite `loss` to the metric."""
+        return self.loss(loss)
+
 
 Points = Annotated[int, Field(ge=1, le=10_000)]
 
