@@ -86,7 +86,7 @@ def load(path: Path, sha256: str | None = None, size: int | None = None) -> dict
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Put `data` at `path` so that any crash leaves the old file or the new one, whole; the folder is made if need be."""
+    """Put `data` at `path` so that any crash leaves the old file or the new one, whole. Makes the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
     try:

@@ -1,0 +1,1 @@
+"""Data sets for the objectives: fetched, checked, and kept in a cache."""
