@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from typing import final
 
 from sqlalchemy import URL, Connection, Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from tuner.errors import StoreError
-from tuner.store.dialects import DRIVER_ERRORS, hint, make_engine, make_file, sqlite_file
+from tuner.store.dialects import ERRORS, hint, make_engine, make_file, sqlite_file
 from tuner.store.migrations import migrate, newest, stored_version
 
 
@@ -95,7 +95,7 @@ class Database:
                 connection = connection.execution_options(writes=writes)
                 with connection.begin():
                     yield connection
-        except (SQLAlchemyError, *DRIVER_ERRORS) as error:
+        except ERRORS as error:
             message = str(error.orig) if isinstance(error, DBAPIError) else str(error)
             raise StoreError(f"{self.place} cannot be used: {message.strip()}", hint=hint(message)) from None
 

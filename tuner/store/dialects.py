@@ -9,13 +9,14 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.dml import Insert
 
 BUSY_SECONDS = 30.0
 """How long a writer of SQLite waits for another one's commit."""
 
-DRIVER_ERRORS: tuple[type[Exception], ...] = (sqlite3.Error,)
-"""What SQLAlchemy does not wrap: errors of a driver while a connection is set up."""
+ERRORS: tuple[type[Exception], ...] = (SQLAlchemyError, sqlite3.Error)
+"""What a database's errors are. Those that come while a connection is set up, SQLAlchemy does not wrap."""
 
 _HINTS = {
     "file is not a database": "The file is damaged, or is not a store. Name another one, or bring back a copy.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, final
 
 from sqlalchemy import (
@@ -27,8 +28,10 @@ class Number(TypeDecorator[float]):
     impl = Double
     cache_ok = True
 
-    def process_bind_param(self, value: float | None, dialect: Dialect) -> Any:
-        return "NaN" if dialect.name == "sqlite" and value is not None and math.isnan(value) else value
+    # The processor itself, not process_bind_param: what that returns, the base type makes a float again.
+    def bind_processor(self, dialect: Dialect) -> Callable[[float | None], Any]:
+        as_text = dialect.name == "sqlite"
+        return lambda value: "NaN" if as_text and value is not None and math.isnan(value) else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> float | None:  # noqa: ARG002 (the base class's)
         return None if value is None else float(value)
