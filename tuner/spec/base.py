@@ -53,6 +53,8 @@ class Part(BaseModel):
         try:
             return handler(dict(data) if isinstance(data, Mapping) else data)
         except ValidationError as error:
+            if isinstance(data, Part):
+                raise  # a part of another kind: one of a union's others may take it, or the field says what is wrong
             from tuner.spec.mistakes import model_mistake
 
             raise model_mistake(error, cls, data) from None
