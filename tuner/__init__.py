@@ -1,0 +1,99 @@
+"""Hyperparameter tuning for PyTorch: search spaces, samplers, ASHA, a trainer, and a store that loses nothing.
+
+Everything public is here and is loaded when it is first used: `import tuner` loads neither Ray nor torch nor Optuna.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tuner.api import resume, run, study
+    from tuner.errors import StopTrial, TunerError, UserMistake
+    from tuner.objective import TrialHandle
+    from tuner.space import Choice, Float, Int, SearchSpace
+    from tuner.spec import (
+        ASHA,
+        Budget,
+        CheckpointPolicy,
+        Failures,
+        Hyperband,
+        Median,
+        Metric,
+        NoScheduler,
+        Resources,
+        Sampler,
+        StudySpec,
+        Timeouts,
+    )
+    from tuner.training.task import Splits, Task
+    from tuner.workflows.study import Study
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "tuner.api": ["resume", "run", "study"],
+    "tuner.errors": ["StopTrial", "TunerError", "UserMistake"],
+    "tuner.objective": ["TrialHandle"],
+    "tuner.space": ["Choice", "Float", "Int", "SearchSpace"],
+    "tuner.spec": [
+        "ASHA",
+        "Budget",
+        "CheckpointPolicy",
+        "Failures",
+        "Hyperband",
+        "Median",
+        "Metric",
+        "NoScheduler",
+        "Resources",
+        "Sampler",
+        "StudySpec",
+        "Timeouts",
+    ],
+    "tuner.training.task": ["Splits", "Task"],
+    "tuner.workflows.study": ["Study"],
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "ASHA",
+    "Budget",
+    "CheckpointPolicy",
+    "Choice",
+    "Failures",
+    "Float",
+    "Hyperband",
+    "Int",
+    "Median",
+    "Metric",
+    "NoScheduler",
+    "Resources",
+    "Sampler",
+    "SearchSpace",
+    "Splits",
+    "StopTrial",
+    "Study",
+    "StudySpec",
+    "Task",
+    "Timeouts",
+    "TrialHandle",
+    "TunerError",
+    "UserMistake",
+    "resume",
+    "run",
+    "study",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'tuner' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

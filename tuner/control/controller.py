@@ -37,7 +37,7 @@ from tuner.records import (
 from tuner.schedule import Scheduler, Stretch
 from tuner.search import Sampler
 from tuner.seeds import derive_seed
-from tuner.spec import StudySpec
+from tuner.spec import Budget, StudySpec
 
 TICK_SECONDS = 10.0
 """How far the clock moves before the journal is told, unless it passes the budget."""
@@ -152,6 +152,16 @@ class StudyController:
     def elapsed(self) -> float:
         """Seconds of running, as far as the journal knows."""
         return self._ledger.elapsed
+
+    @property
+    def units(self) -> int:
+        """Resource spent, over all trials."""
+        return self._ledger.units
+
+    @property
+    def budget(self) -> Budget:
+        """The budget as it stands, extensions included."""
+        return self._ledger.budget
 
     def take_changes(self) -> Changes:
         """What is new since the last call."""

@@ -55,6 +55,8 @@ class Ledger:
         self.carried: int | None = None
         """The trial that goes on although the budget is spent, so that one reaches max_resource."""
         self.ended: StudyEnded | None = None
+        self.forgiven = 0
+        """The number of the first trial since the study was last extended: those before it are no reason to give up."""
         self.dirty: dict[int, None] = {}
         self.stale: list[Checkpoint] = []
 
@@ -75,9 +77,10 @@ class Ledger:
     def given_up(self) -> bool:
         """Whether the study's first trials failed, so many in a row that the code must be broken."""
         n = self.spec.failures.give_up_after
-        if len(self.trials) < n or any(trial.best is not None for trial in self.trials):
+        first = self.trials[self.forgiven : self.forgiven + n]
+        if len(first) < n or any(trial.best is not None for trial in self.trials):
             return False
-        return all(trial.state is TrialState.FAILED for trial in self.trials[:n])
+        return all(trial.state is TrialState.FAILED for trial in first)
 
     def limit_seconds(self) -> float:
         """The time budget in seconds."""
@@ -226,6 +229,7 @@ class Ledger:
         self.ended = None
         self.stop_reason = ""
         self.carried = None
+        self.forgiven = len(self.trials)
         for trial in self.trials:
             if trial.reopens_as is not None:
                 trial.reopen()

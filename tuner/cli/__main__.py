@@ -1,0 +1,5 @@
+"""`python -m tuner.cli`, where no entry point is installed."""
+
+from tuner.cli.main import main
+
+main()

@@ -1,0 +1,54 @@
+"""`tune check` and `tune schema`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from tuner.cli.tables import axes_table
+from tuner.objective import load_objective
+from tuner.search import make_sampler
+from tuner.spec import StudySpec
+from tuner.spec.load import load_spec
+from tuner.spec.schema import schema
+
+
+def check(path: Path, overrides: list[str], *, import_objective: bool, as_json: bool) -> None:
+    """Load a spec, and its objective unless told otherwise; say what was understood."""
+    spec = load_spec(path, overrides)
+    if import_objective:
+        load_objective(spec.objective)
+    points = make_sampler(spec).size()
+    if as_json:
+        print(json.dumps({"ok": True, "spec": spec.to_dict(), "points": points}))
+        return
+    console = Console()
+    console.print(axes_table(spec))
+    console.print(plan(spec, points))
+    where = "" if import_objective else " (the objective was not imported)"
+    console.print(f"[green]{path} is fine[/green]{where}. Run it: tune run {path}")
+
+
+def plan(spec: StudySpec, points: int | None) -> str:
+    """What a study is going to do, in a line."""
+    budget = spec.budget
+    limits = [
+        f"{budget.trials} trials" if budget.trials else "",
+        f"{budget.minutes:g} min" if budget.minutes else "",
+        f"{budget.epochs} {spec.scheduler.unit}s in all" if budget.epochs else "",
+    ]
+    scheduler = spec.scheduler
+    kind = f", {scheduler.type}" if scheduler.name in ("asha", "hyperband") else ""
+    grid = f" of {points} points" if points is not None else ""
+    return (
+        f"{spec.study}: {' or '.join(filter(None, limits))}; {spec.sampler.name}{grid}; "
+        f"{scheduler.name}{kind} from {scheduler.min_resource} to {scheduler.max_resource} {scheduler.unit}s; "
+        f"{spec.metric.direction} {spec.metric.name}"
+    )
+
+
+def print_schema() -> None:
+    """Print the JSON Schema of specs."""
+    print(json.dumps(schema(), indent=2))

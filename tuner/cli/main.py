@@ -1,0 +1,178 @@
+"""`tune`: the commands, their arguments, and how errors become exit codes.
+
+Heavy modules are imported inside the commands, so that `tune --help` is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="tune",
+    help="Hyperparameter tuning for PyTorch: no lost work, training dynamics that explain themselves.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="A YAML file that describes the study.")]
+Name = Annotated[str, typer.Argument(metavar="STUDY", help="The study's name.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Change the spec, as in budget.trials=8. Repeatable."),
+]
+Store = Annotated[
+    str | None, typer.Option("--store", metavar="URL", help="The store: a file or URL. Default: runs/tuner.db.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Trials = Annotated[int | None, typer.Option("--trials", min=1, help="The budget of trials, in all.")]
+Minutes = Annotated[float | None, typer.Option("--minutes", help="The budget of minutes, in all.")]
+Parallel = Annotated[int | None, typer.Option("--parallel", min=1, help="How many workers.")]
+ExecutorName = Annotated[str | None, typer.Option("--executor", help="auto, local or ray.")]
+Address = Annotated[str | None, typer.Option("--address", help="A running Ray cluster: its address, or auto.")]
+
+
+@app.command()
+def run(
+    spec: SpecPath,
+    sets: Sets = None,
+    name: Annotated[str | None, typer.Option("--name", help="The study's name, instead of the spec's.")] = None,
+    trials: Trials = None,
+    minutes: Minutes = None,
+    parallel: Parallel = None,
+    executor: ExecutorName = None,
+    address: Address = None,
+    store: Store = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start anew, under the next free name.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a study; go on with it if it was begun."""
+    from tuner.cli import running
+
+    overrides = list(sets or [])
+    overrides += [f"study={name}"] if name is not None else []
+    overrides += [f"budget.trials={trials}"] if trials is not None else []
+    overrides += [f"budget.minutes={minutes}"] if minutes is not None else []
+    running.run_spec(
+        spec, overrides, store, fresh=fresh, parallel=parallel, executor=executor, address=address, as_json=as_json
+    )
+
+
+@app.command()
+def resume(
+    study: Name,
+    trials: Trials = None,
+    minutes: Minutes = None,
+    parallel: Parallel = None,
+    executor: ExecutorName = None,
+    address: Address = None,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Go on with a study; larger budgets extend it."""
+    from tuner.cli import running
+
+    running.resume(
+        study,
+        store,
+        trials=trials,
+        minutes=minutes,
+        parallel=parallel,
+        executor=executor,
+        address=address,
+        as_json=as_json,
+    )
+
+
+@app.command("list")
+def list_studies(store: Store = None, as_json: Json = False) -> None:
+    """All studies of the store."""
+    from tuner.cli import reading
+
+    reading.list_studies(store, as_json=as_json)
+
+
+@app.command()
+def show(
+    study: Name,
+    top: Annotated[int, typer.Option("--top", min=1, help="How many trials of the leaderboard.")] = 10,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """A study: how it stands, its best trials."""
+    from tuner.cli import reading
+
+    reading.show(study, store, top=top, as_json=as_json)
+
+
+@app.command()
+def trial(
+    study: Name,
+    number: Annotated[int, typer.Argument(metavar="N", help="The trial's number.")],
+    log: Annotated[bool, typer.Option("--log", help="What its objective printed.")] = False,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """One trial: its configuration, its curve, its log."""
+    from tuner.cli import reading
+
+    reading.trial(study, number, store, log=log, as_json=as_json)
+
+
+@app.command()
+def delete(
+    study: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    store: Store = None,
+) -> None:
+    """Delete a study: its records, its checkpoints, its logs."""
+    from tuner.cli import reading
+
+    reading.delete(study, store, yes=yes)
+
+
+@app.command()
+def check(
+    spec: SpecPath,
+    sets: Sets = None,
+    no_import: Annotated[
+        bool, typer.Option("--no-import", help="Do not import the objective: a stranger's spec names code.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Check a spec without running it."""
+    from tuner.cli import checking
+
+    checking.check(spec, list(sets or []), import_objective=not no_import, as_json=as_json)
+
+
+@app.command()
+def schema() -> None:
+    """The JSON Schema of specs, for editors."""
+    from tuner.cli import checking
+
+    checking.print_schema()
+
+
+def main() -> None:
+    """The entry point: every mistake is one clear message; exit code 2 for the user's, 1 for a failed run."""
+    from tuner.errors import TunerError
+
+    try:
+        app()
+    except TunerError as error:
+        sys.stdout.flush()
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of a pipe has gone: nobody is left to tell
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""A running study on the terminal: a live block, or a plain line now and then when nobody watches."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from types import TracebackType
+from typing import Self, final
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from tuner.analysis import best_trial
+from tuner.cli.tables import configuration, number, seconds
+from tuner.control import StudyController
+from tuner.records import TrialState, TrialSummary
+from tuner.workflows.progress import Progress, progress_of
+
+LIVE_SECONDS = 0.5
+PLAIN_SECONDS = 15.0
+
+
+@final
+class ProgressDisplay:
+    """A `watch` for tuner.workflows.run: call it after every commit; it draws as often as is useful."""
+
+    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+        self._console = console
+        self._quiet = quiet
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal and not quiet else None
+        self._every = LIVE_SECONDS if self._live else PLAIN_SECONDS
+        self._started = time.monotonic()
+        self._drawn = 0.0 if self._live else self._started
+        self._best: float | None = None
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def __call__(self, controller: StudyController) -> None:
+        """Draw, if it is time to."""
+        now = time.monotonic()
+        if self._quiet or (now - self._drawn < self._every and controller.ended is None):
+            return
+        self._drawn = now
+        progress = progress_of(controller, seconds_this_session=now - self._started)
+        trials = [trial.summary(controller.spec.metric) for trial in controller.trials]
+        best = best_trial(trials, controller.spec.metric)
+        if self._live:
+            self._live.update(self._block(controller, progress, best), refresh=True)
+        else:
+            self._console.print(self._line(controller, progress, best), soft_wrap=True)
+
+    def _line(self, controller: StudyController, progress: Progress, best: TrialSummary | None) -> str:
+        states = Counter(trial.state for trial in controller.trials)
+        metric = escape(controller.spec.metric.name)
+        best_text = f"best {metric} {number(best.value)} (trial {best.number})" if best else "no value yet"
+        return f"{_time(progress)}  {len(controller.trials)} trials: {_states(states)}  {best_text}"
+
+    def _block(self, controller: StudyController, progress: Progress, best: TrialSummary | None) -> Group:
+        spec = controller.spec
+        states = Counter(trial.state for trial in controller.trials)
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(
+            f"[bold]{escape(spec.study)}[/bold]",
+            ProgressBar(total=1.0, completed=progress.share, width=30),
+            f"{len(controller.trials)}{f' of {spec.budget.trials}' if spec.budget.trials else ''} trials",
+            _time(progress),
+        )
+        lines = [Text(f"  {_states(states)}")]
+        if best is not None:
+            lines.append(
+                Text.from_markup(
+                    f"  best {escape(spec.metric.name)} [bold]{number(best.value)}[/bold] at {spec.scheduler.unit} "
+                    f"{best.resource}: trial {best.number}  {configuration(best.config, list(spec.axes))}"
+                )
+            )
+        running = [
+            f"{trial.number} ({trial.resource}→{trial.segment.until if trial.segment else '?'})"
+            for trial in controller.running[:8]
+        ]
+        lines.append(Text(f"  running: {', '.join(running) or 'nothing'}"))
+        return Group(bar, *lines)
+
+
+def _states(states: Counter[TrialState]) -> str:
+    return ", ".join(f"{states[state]} {state.value}" for state in TrialState if states[state])
+
+
+def _time(progress: Progress) -> str:
+    left = "" if progress.seconds_left is None else f", about {seconds(progress.seconds_left)} left"
+    return f"{seconds(progress.seconds)}{left}"

@@ -1,0 +1,167 @@
+"""`tune list`, `show`, `trial`, `delete`: what the store knows."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from tuner.analysis import best_trial, counts, leaderboard
+from tuner.cli.tables import (
+    configuration,
+    curve_table,
+    failures_table,
+    leaderboard_table,
+    number,
+    seconds,
+    studies_table,
+)
+from tuner.records import Report, TrialSummary
+from tuner.store import open_store
+from tuner.workflows.study import Study
+
+
+def list_studies(store: str | None, *, as_json: bool) -> None:
+    """All studies."""
+    opened = open_store(store, create=False)
+    rows = []
+    for record in opened.studies():
+        trials = opened.trials(record.name)
+        rows.append((record, len(trials), best_trial(trials, record.spec.metric)))
+    if as_json:
+        print_json(
+            [
+                {
+                    "study": record.name,
+                    "state": record.state.value,
+                    "trials": trials,
+                    "metric": record.spec.metric.name,
+                    "best": best and best.value,
+                    "created": record.created,
+                    "updated": record.updated,
+                }
+                for record, trials, best in rows
+            ]
+        )
+    elif rows:
+        Console().print(studies_table(rows))
+    else:
+        print("No studies yet. Run one: tune run search_spaces/mnist.yaml")
+
+
+def show(name: str, store: str | None, *, top: int, as_json: bool) -> None:
+    """One study."""
+    study = Study(open_store(store, create=False), name)
+    if as_json:
+        print_json(study.to_dict())
+    else:
+        print_study(Console(), study, top)
+
+
+def print_study(console: Console, study: Study, top: int) -> None:
+    """How a study stands: counts, leaderboard, best configuration."""
+    trials, spec, record = study.trials, study.spec, study.record
+    by_state = ", ".join(f"{count} {state}" for state, count in counts(trials).items() if count)
+    why = f" ({record.reason})" if record.reason else ""
+    console.print(f"[bold]{escape(study.name)}[/bold]: {record.state.value}{escape(why)}; {by_state or 'no trials yet'}")
+    ranked = leaderboard(trials, spec.metric)
+    if ranked:
+        console.print()
+        title = f"best {min(top, len(ranked))} of {len(trials)} trials"
+        console.print(leaderboard_table(spec, ranked[:top], title))
+        best = ranked[0]
+        console.print()
+        console.print(
+            f"[bold]best[/bold]: trial {best.number}, {escape(spec.metric.name)} {number(best.value)} "
+            f"at {spec.scheduler.unit} {best.resource}{_others(best)}"
+        )
+        console.print(f"  {configuration(best.config, list(best.config))}")
+    failed = [trial for trial in trials if trial.failure is not None]
+    if failed:
+        console.print()
+        console.print(failures_table(failed[:5]))
+        if len(failed) > 5:
+            console.print(f"... and {len(failed) - 5} more: tune show {study.name} --json")
+
+
+def _others(best: TrialSummary) -> str:
+    names = ("val_loss", "val_accuracy", "train_eval_loss", "gap")
+    shown = [f"{name} {number(best.metrics[name], 4)}" for name in names if name in best.metrics]
+    return f" ({', '.join(shown)})" if shown else ""
+
+
+def trial(name: str, index: int, store: str | None, *, log: bool, as_json: bool) -> None:
+    """One trial."""
+    study = Study(open_store(store, create=False), name)
+    found = study.trial(index)
+    path = study.folder / str(index) / "log.txt"
+    if log:
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        print(json.dumps({"log": text}) if as_json else text or f"trial {index} has no log at {path}")
+        return
+    reports = study.reports(index)
+    if as_json:
+        print_json(_trial_dict(study, found, reports))
+        return
+    console = Console()
+    console.print(
+        f"[bold]{escape(name)}, trial {index}[/bold]: {found.state.value}"
+        f"{f' ({escape(found.reason)})' if found.reason else ''}; {found.segments} segments, {seconds(found.seconds)}"
+    )
+    console.print(f"  {configuration(found.config, list(found.config))}")
+    if found.failure is not None:
+        console.print(f"[red]{escape(f'{found.failure.kind}: {found.failure.message}')}[/red]")
+        console.print(escape(found.failure.details), highlight=False)
+    console.print(curve_table(reports, study.spec.scheduler.unit))
+    console.print(f"log: {path}", soft_wrap=True)
+
+
+def _trial_dict(study: Study, found: TrialSummary, reports: list[Report]) -> dict[str, Any]:
+    row: dict[str, Any] = next(trial for trial in study.to_dict()["trials"] if trial["number"] == found.number)
+    return row | {
+        "gap": found.gap,
+        "reason": found.reason,
+        "details": found.failure.details if found.failure else None,
+        "log": str(study.folder / str(found.number) / "log.txt"),
+        "reports": [
+            {
+                "segment": report.segment,
+                "resource": report.resource,
+                "seconds": report.seconds,
+                "metrics": dict(report.metrics),
+            }
+            for report in reports
+        ],
+    }
+
+
+def delete(name: str, store: str | None, *, yes: bool) -> None:
+    """Delete a study and its folder."""
+    opened = open_store(store, create=False)
+    study = Study(opened, name)
+    if not yes:
+        typer.confirm(f"Delete study {name} ({len(study.trials)} trials) and {study.folder}?", abort=True)
+    folder = study.folder
+    opened.delete(name)
+    shutil.rmtree(folder, ignore_errors=True)
+    print(f"deleted {name}")
+
+
+def print_json(value: Any) -> None:
+    """Strict JSON: what is not finite is null."""
+    print(json.dumps(_finite(value), allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

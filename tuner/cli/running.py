@@ -1,0 +1,141 @@
+"""`tune run` and `tune resume`: a study from its first line to its last."""
+
+from __future__ import annotations
+
+import getpass
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from tuner.analysis import best_trial
+from tuner.cli.checking import plan
+from tuner.cli.progress import ProgressDisplay
+from tuner.cli.reading import print_json, print_study
+from tuner.objective import load_objective
+from tuner.search import make_sampler
+from tuner.spec.load import load_spec
+from tuner.store import SqlStore, default_store_url, open_store
+from tuner.workflows import run as workflow
+from tuner.workflows.study import Study
+
+INTERRUPTED = 130
+
+
+def run_spec(
+    path: Path,
+    overrides: list[str],
+    store: str | None,
+    *,
+    fresh: bool,
+    parallel: int | None,
+    executor: str | None,
+    address: str | None,
+    as_json: bool,
+) -> None:
+    """`tune run`."""
+    options = workflow.Options(executor=executor, parallel=parallel, address=address)
+    spec = load_spec(path, overrides)
+    objective = load_objective(spec.objective)
+    workflow.choose_executor(spec, options)
+    points = make_sampler(spec).size()
+    opened = open_store(store)
+    study, was_there = workflow.start(opened, spec, fresh=fresh)
+    console = Console(stderr=as_json)
+    if workflow.finished(study):
+        console.print(f"{study.name} is done already; tune resume {study.name} --trials N extends it.")
+        _last_words(console, study, store, as_json=as_json)
+        return
+    console.print(escape(plan(study.spec, points)))
+    if was_there:
+        console.print(f"going on with {study.name}: {len(study.trials)} trials so far")
+    _run(console, opened, study, objective, options, store, as_json=as_json)
+
+
+def resume(
+    name: str,
+    store: str | None,
+    *,
+    trials: int | None,
+    minutes: float | None,
+    parallel: int | None,
+    executor: str | None,
+    address: str | None,
+    as_json: bool,
+) -> None:
+    """`tune resume`."""
+    opened = open_store(store, create=False)
+    study = Study(opened, name)
+    options = workflow.Options(executor=executor, parallel=parallel, address=address)
+    objective = load_objective(study.spec.objective)
+    workflow.choose_executor(study.spec, options)
+    if workflow.finished(study) or trials is not None or minutes is not None:
+        workflow.extend(opened, name, author=getpass.getuser(), trials=trials, minutes=minutes)
+    console = Console(stderr=as_json)
+    console.print(f"going on with {name}: {len(study.trials)} trials so far")
+    _run(console, opened, study, objective, options, store, as_json=as_json)
+
+
+def _run(
+    console: Console,
+    opened: SqlStore,
+    study: Study,
+    objective: Any,
+    options: workflow.Options,
+    store: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    try:
+        with _terminated_like_interrupted(), ProgressDisplay(console, quiet=as_json) as display:
+            workflow.run(opened, study, objective, options=options, watch=display)
+    except KeyboardInterrupt:
+        again = f"tune resume {study.name}{_store_option(store)}"
+        console.print(f"\ninterrupted; everything reported is saved. Go on with: {again}")
+        sys.exit(INTERRUPTED)
+    _last_words(console, study, store, as_json=as_json)
+    if study.state == "failed" or best_trial(study.trials, study.spec.metric) is None:
+        console.print(f"[red]no trial gave a value[/red]; see tune trial {study.name} 0 --log")
+        sys.exit(1)
+
+
+def _last_words(console: Console, study: Study, store: str | None, *, as_json: bool) -> None:
+    """The leaderboard, where things are, what to do next."""
+    if as_json:
+        print_json(study.to_dict())
+        return
+    option = _store_option(store)
+    print_study(console, study, top=5)
+    best = best_trial(study.trials, study.spec.metric)
+    console.print()
+    console.print(f"store       {store or default_store_url()}", soft_wrap=True, highlight=False)
+    console.print(f"files       {study.folder}", soft_wrap=True, highlight=False)
+    console.print(f"look closer tune show {study.name}{option}", highlight=False)
+    if best is not None:
+        console.print(f"            tune trial {study.name} {best.number}{option} --log", highlight=False)
+    trials = study.spec.budget.trials
+    if trials is not None:
+        console.print(f"go further  tune resume {study.name}{option} --trials {2 * trials}", highlight=False)
+
+
+def _store_option(store: str | None) -> str:
+    return f" --store {store}" if store else ""
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM (a scheduler's or a container's good-bye) saves the study just as Ctrl-C does."""
+
+    def interrupt(number: int, frame: Any) -> None:  # noqa: ARG001
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,120 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.markup import escape
+from rich.table import Table
+
+from tuner.records import Report, TrialSummary, Value
+from tuner.space import describe
+from tuner.spec import StudySpec
+from tuner.store import StudyRecord
+
+
+def number(value: float | None, digits: int = 5) -> str:
+    """A number for a table: significant digits, or a dash."""
+    return "–" if value is None else f"{value:.{digits}g}"
+
+
+def seconds(value: float) -> str:
+    """A duration."""
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def setting(value: Value) -> str:
+    """A value of a configuration; None is an axis that is off."""
+    if value is None:
+        return "off"
+    return number(value, 4) if isinstance(value, float) else escape(str(value))
+
+
+def configuration(config: Mapping[str, Value], names: Sequence[str]) -> str:
+    """The searched part of a configuration in a line."""
+    return "  ".join(f"{escape(name)}={setting(config[name])}" for name in names if name in config)
+
+
+def leaderboard_table(spec: StudySpec, trials: Sequence[TrialSummary], title: str) -> Table:
+    """Trials, best first, with a column per axis."""
+    metric = spec.metric
+    which = "" if metric.value == "last" else " (best)"
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    for heading in ("trial", f"{escape(metric.name)}{which}", "gap", f"{spec.scheduler.unit}s", "time"):
+        table.add_column(heading, justify="right")
+    table.add_column("state")
+    for name in spec.axes:
+        table.add_column(escape(name), justify="right")
+    for trial in trials:
+        table.add_row(
+            str(trial.number),
+            number(trial.value),
+            number(trial.gap, 3),
+            str(trial.resource),
+            seconds(trial.seconds),
+            trial.state.value,
+            *(setting(trial.config[name]) if name in trial.config else "" for name in spec.axes),
+        )
+    return table
+
+
+def failures_table(trials: Sequence[TrialSummary]) -> Table:
+    """Failed trials and why."""
+    table = Table(title="failed", title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    table.add_column("trial", justify="right")
+    table.add_column("why")
+    for trial in trials:
+        if trial.failure is not None:
+            table.add_row(str(trial.number), escape(f"{trial.failure.kind}: {trial.failure.message}"))
+    return table
+
+
+def studies_table(rows: Sequence[tuple[StudyRecord, int, TrialSummary | None]]) -> Table:
+    """Studies, each with its number of trials and its best."""
+    table = Table(header_style="bold", box=None, pad_edge=False)
+    table.add_column("study")
+    table.add_column("state")
+    table.add_column("trials", justify="right")
+    table.add_column("best", justify="right")
+    table.add_column("metric")
+    for record, trials, best in rows:
+        metric = record.spec.metric
+        table.add_row(
+            escape(record.name), record.state.value, str(trials), number(best.value if best else None), escape(metric.name)
+        )
+    return table
+
+
+def curve_table(reports: Sequence[Report], unit: str) -> Table:
+    """A trial's reports, a row each."""
+    names = list(dict.fromkeys(name for report in reports for name in report.metrics))
+    table = Table(header_style="bold", box=None, pad_edge=False)
+    table.add_column(unit, justify="right")
+    table.add_column("seconds", justify="right")
+    for name in names:
+        table.add_column(escape(name), justify="right")
+    for report in reports:
+        table.add_row(
+            str(report.resource),
+            f"{report.seconds:.2f}",
+            *(number(report.metrics.get(name), 4) for name in names),
+        )
+    return table
+
+
+def axes_table(spec: StudySpec) -> Table:
+    """The search space."""
+    table = Table(title="space", title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    table.add_column("axis")
+    table.add_column("values")
+    table.add_column("exists when")
+    for name, axis in spec.axes.items():
+        when = ", ".join(f"{parent} in {list(values)}" for parent, values in (axis.when or {}).items())
+        log = " (log)" if getattr(axis, "log", False) else ""
+        table.add_row(escape(name), escape(describe(axis) + log), escape(when))
+    for name, value in spec.fixed.items():
+        table.add_row(escape(name), f"always {setting(value)}", "")
+    return table

@@ -1,0 +1,37 @@
+"""LocalExecutor: one worker, in this process and thread, so that a debugger and a profiler see the objective."""
+
+from __future__ import annotations
+
+from typing import final
+
+from tuner.control import Nothing
+from tuner.errors import RunFailed
+from tuner.execution._base import Driver, Job
+from tuner.execution.devices import local_device
+from tuner.execution.trial_run import run_segment
+from tuner.records import Decision, Report
+
+NAME = "local"
+
+
+@final
+class LocalExecutor:
+    """Segments one after the other. `resources.isolate` and `timeouts` need a process of their own: use ray."""
+
+    def run(self, job: Job, driver: Driver) -> None:
+        """See Executor."""
+
+        def send(report: Report, *, wait: bool) -> Decision:  # noqa: ARG001 (in one thread, every report waits)
+            driver.tick()
+            return driver.push([report])[0]
+
+        device = local_device(job)
+        while True:
+            driver.tick()
+            segments = driver.pull([NAME])
+            if segments is Nothing.DONE:
+                return
+            if segments is Nothing.WAIT:
+                raise RunFailed("the study waits for a segment that nobody has")
+            end = run_segment(job, segments[0], send, device=device, echo=True)
+            driver.push([end])

@@ -1,0 +1,1 @@
+"""The Ray executor: Ray Tune places, supervises and restarts workers, which pull segments through a mailbox."""

@@ -1,0 +1,172 @@
+"""One segment from the inside: the `trial` that an objective is given, and how its end is told."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol, final
+
+from tuner.errors import CheckpointError, StopTrial, UserMistake
+from tuner.execution._base import Job
+from tuner.execution.failures import failure_of
+from tuner.execution.trial_log import trial_log
+from tuner.objective import CheckpointState
+from tuner.records import Checkpoint, Config, Decision, Ending, Failure, FailureKind, Report, Segment, SegmentEnd
+from tuner.training.checkpoint import load, save
+
+MAX_METRICS = 1000
+"""A report of more metrics than this is refused: it is data, and belongs into a file in `trial.folder`."""
+
+
+class Send(Protocol):
+    """The way out of a segment: takes a report; if `wait`, returns the decision on it, else may return CONTINUE."""
+
+    def __call__(self, report: Report, *, wait: bool) -> Decision: ...
+
+
+@final
+class TrialRun:
+    """The `trial` of an objective `(config, trial)`: see tuner.objective.TrialHandle."""
+
+    def __init__(self, job: Job, segment: Segment, send: Send, *, device: str, state: dict[str, Any] | None) -> None:
+        self.number = segment.trial
+        self.seed = segment.seed
+        self.start = segment.start
+        self.until = segment.until
+        self.horizon = segment.horizon
+        self.checkpoint = state
+        self.folder = trial_folder(job, segment.trial)
+        self.threads = max(1, int(job.resources.cpus))
+        self.device = device
+        self.last = segment.start
+        """The last resource reported."""
+        self.told = Decision.CONTINUE
+        self._job = job
+        self._segment = segment
+        self._send = send
+        self._since = time.perf_counter()
+
+    def report(
+        self,
+        resource: int,
+        /,
+        *,
+        checkpoint: CheckpointState | Callable[[], CheckpointState] | None = None,
+        **metrics: float,
+    ) -> None:
+        """See tuner.objective.TrialHandle."""
+        if self.told is not Decision.CONTINUE:
+            raise StopTrial(f"the trial was told to {self.told}")
+        self._check(resource)
+        values = _as_floats(metrics)
+        kept = self._keep(resource, checkpoint) if checkpoint is not None else None
+        now = time.perf_counter()
+        report = Report(self.number, self._segment.index, resource, values, now - self._since, kept)
+        wait = resource >= self.until or any(self.last < due <= resource for due in self._segment.decide_at)
+        self.told = self._send(report, wait=wait)
+        self.last = resource
+        self._since = time.perf_counter()
+        if self.told is not Decision.CONTINUE:
+            raise StopTrial(f"the trial was told to {self.told}")
+
+    def _check(self, resource: int) -> None:
+        if isinstance(resource, bool) or not isinstance(resource, numbers.Integral):
+            raise UserMistake(f"trial.report: the resource must be a whole number, got {resource!r}")
+        if resource <= self.last:
+            raise UserMistake(
+                f"trial.report: resource {resource} after {self.last}: it must rise",
+                hint="Go on after trial.start: for epoch in range(trial.start + 1, trial.until + 1).",
+            )
+
+    def _keep(self, resource: int, state: CheckpointState | Callable[[], CheckpointState]) -> Checkpoint | None:
+        every = self._job.checkpoint.every
+        if resource < self.until and resource // every == self.last // every:
+            return None
+        name = f"{resource:09d}-{self._segment.index:03d}.ckpt"
+        size, sha256 = save(state() if callable(state) else state, self.folder / name)
+        return Checkpoint(resource, f"{self.number}/{name}", size, sha256)
+
+
+def run_segment(job: Job, segment: Segment, send: Send, *, device: str = "cpu", echo: bool = False) -> SegmentEnd:
+    """Run the objective for one segment, in this process, and say how it ended.
+
+    Whatever it prints goes to the trial's log, and to the terminal as well if `echo`. KeyboardInterrupt passes through.
+    """
+    folder = trial_folder(job, segment.trial)
+    folder.mkdir(parents=True, exist_ok=True)
+    with trial_log(folder, segment, echo=echo):
+        try:
+            state = _load(job, segment)
+            trial = TrialRun(job, segment, send, device=device, state=state)
+            ending = _run(job, segment.config, trial)
+        except CheckpointError as error:
+            failure = Failure(FailureKind.CHECKPOINT, str(error))
+        except Exception as error:
+            failure = failure_of(error)
+        except SystemExit as error:
+            failure = Failure(FailureKind.EXCEPTION, f"the objective called sys.exit({error.code!r})")
+        else:
+            return SegmentEnd(segment.trial, segment.index, ending)
+        print(failure.details or failure.message)
+        return SegmentEnd(segment.trial, segment.index, Ending.FAILED, failure)
+
+
+def trial_folder(job: Job, trial: int) -> Path:
+    """Where a trial keeps its log, its checkpoints and what else it writes."""
+    return job.folder / str(trial)
+
+
+def _load(job: Job, segment: Segment) -> dict[str, Any] | None:
+    kept = segment.checkpoint
+    return None if kept is None else load(job.folder / kept.path, sha256=kept.sha256, size=kept.size)
+
+
+def _run(job: Job, config: Config, trial: TrialRun) -> Ending:
+    try:
+        result = _call(job.objective, config, trial)
+        if result is not None and trial.last == trial.start:
+            # A function that reports nothing has trained in full: what it returns counts as its last report.
+            values = result if isinstance(result, Mapping) else {job.metric: result}
+            trial.report(trial.horizon, **values)
+    except StopTrial:
+        return Ending.STOPPED
+    return Ending.REACHED if trial.last >= trial.until else Ending.FINISHED
+
+
+def _call(objective: Any, config: Config, trial: TrialRun) -> Any:
+    if getattr(objective, "__tuner_task__", False):
+        from tuner.training import train  # imports torch: only for those who need it
+
+        return train(objective, config, trial)
+    return objective(dict(config), trial)
+
+
+def _as_floats(metrics: Mapping[str, Any]) -> dict[str, float]:
+    if len(metrics) > MAX_METRICS:
+        raise UserMistake(
+            f"trial.report: {len(metrics)} metrics in one report, {MAX_METRICS} at most",
+            hint="Keep arrays as files in trial.folder.",
+        )
+    return {name: _as_float(name, value) for name, value in metrics.items()}
+
+
+def _as_float(name: str, value: Any) -> float:
+    """A metric as a float: numbers, and arrays or tensors of one element."""
+    if not isinstance(value, float | int) and hasattr(value, "item") and not isinstance(value, str):
+        try:
+            value = value.item()
+        except (ValueError, RuntimeError) as error:
+            raise UserMistake(f"trial.report: {name} must be a single number, got {error}") from None
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise UserMistake(f"trial.report: {name} must be a number, got {value!r}", hint="Report numbers only.")
+    try:
+        return float(value)
+    except OverflowError:
+        raise UserMistake(f"trial.report: {name} is too large for a float") from None
+
+

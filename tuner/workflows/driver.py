@@ -1,0 +1,91 @@
+"""The driver of a running study: what workers say goes to the controller, its events to the store, the answers back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import final
+
+from tuner.control import Nothing, StudyController
+from tuner.errors import TunerError
+from tuner.execution import Message
+from tuner.records import Decision, Report, Segment, SegmentEnd
+from tuner.store import HEARTBEAT_SECONDS, StudyStore, Writer
+
+COMMANDS_SECONDS = 1.0
+
+
+@final
+class StudyDriver:
+    """See tuner.execution.Driver. Nothing leaves before its cause is committed; `watch` is told after each commit."""
+
+    def __init__(
+        self,
+        controller: StudyController,
+        store: StudyStore,
+        writer: Writer,
+        folder: Path,
+        *,
+        commands_seen: int = 0,
+        watch: Callable[[StudyController], None] = lambda controller: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._controller = controller
+        self._store = store
+        self._writer = writer
+        self._folder = folder
+        self._commands_seen = commands_seen
+        self._watch = watch
+        self._clock = clock
+        self._started = clock() - controller.elapsed
+        self._looked = self._beaten = clock()
+
+    def pull(self, workers: Sequence[str]) -> list[Segment] | Nothing:
+        """See Driver."""
+        segments = self._controller.next_segments(workers)
+        self.commit()
+        return segments
+
+    def push(self, messages: Sequence[Message]) -> list[Decision]:
+        """See Driver."""
+        decisions = [self._take(message) for message in messages]
+        self.commit()
+        return decisions
+
+    def tick(self) -> None:
+        """See Driver."""
+        now = self._clock()
+        self._controller.on_tick(now - self._started)
+        if now - self._looked >= COMMANDS_SECONDS:
+            self._looked = now
+            self.follow_commands()
+        if now - self._beaten >= HEARTBEAT_SECONDS:
+            self._beaten = now
+            self._writer.heartbeat()
+        self.commit()
+
+    def commit(self) -> None:
+        """Write down what is new, then do what it allows."""
+        changes = self._controller.take_changes()
+        if changes.events:
+            self._writer.append(changes.events, changes.trials)
+            self._watch(self._controller)
+        for checkpoint in changes.stale:
+            (self._folder / checkpoint.path).unlink(missing_ok=True)
+
+    def _take(self, message: Message) -> Decision:
+        if isinstance(message, Report):
+            return self._controller.on_reports([message])[0]
+        assert isinstance(message, SegmentEnd)
+        self._controller.on_segment_end(message)
+        return Decision.STOP
+
+    def follow_commands(self) -> None:
+        """Do what people asked since the last look."""
+        for posted in self._store.commands(self._controller.spec.study, after=self._commands_seen):
+            self._commands_seen = posted.number
+            try:
+                self._controller.on_command(posted.command, posted.number)
+            except TunerError:
+                continue  # it was checked when it was posted; what has become impossible since is not done

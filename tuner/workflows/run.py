@@ -1,0 +1,172 @@
+"""Running a study: the only place where spec, store, controller and executor meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from tuner.control import StudyController
+from tuner.errors import StudyExists, UserMistake
+from tuner.execution import Executor, Job, LocalExecutor
+from tuner.objective import load_objective
+from tuner.records import Command, Commanded, CommandKind
+from tuner.schedule import make_scheduler
+from tuner.search import make_sampler
+from tuner.spec import Budget, StudySpec
+from tuner.store import JournalEntry, StudyState, StudyStore, Writer
+from tuner.workflows.driver import StudyDriver
+from tuner.workflows.places import make_private, study_folder
+from tuner.workflows.study import Study
+
+Watch = Callable[[StudyController], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run, as opposed to what: nothing here changes what is found, only where and how fast."""
+
+    executor: str | None = None
+    """Instead of the spec's."""
+    parallel: int | None = None
+    address: str | None = None
+    """The Ray cluster to use."""
+
+
+def start(store: StudyStore, spec: StudySpec, *, fresh: bool = False) -> tuple[Study, bool]:
+    """The study of `spec`, and whether it was there before.
+
+    Raises StudyExists if its name belongs to another spec; `fresh` takes the next free name instead.
+    """
+    names = {record.name for record in store.studies()}
+    if fresh:
+        spec = spec.model_copy(update={"study": _free_name(spec.study, names)})
+    if spec.study not in names:
+        store.create(spec)
+        return Study(store, spec.study), False
+    there = store.study(spec.study).spec
+    if there != spec:
+        raise StudyExists(
+            f"study {spec.study!r} exists with another spec: {'; '.join(differences(there, spec))}",
+            hint="Choose another --name, start anew with --fresh, or go on with the old one by `tune resume`.",
+        )
+    return Study(store, spec.study), True
+
+
+def extend(store: StudyStore, name: str, *, author: str, trials: int | None = None, minutes: float | None = None) -> None:
+    """Let a study go on beyond its end, or beyond its budget: `trials` and `minutes` are the new totals."""
+    store.study(name)
+    budget = {key: value for key, value in (("trials", trials), ("minutes", minutes)) if value is not None}
+    Budget.model_validate(budget or {"trials": 1})
+    store.post(name, Command(CommandKind.EXTEND, author, budget=budget))
+
+
+def run(
+    store: StudyStore,
+    study: Study,
+    objective: Any = None,
+    *,
+    options: Options = Options(),  # noqa: B008 (frozen)
+    watch: Watch = lambda controller: None,
+) -> None:
+    """Run a study, or go on with it, until it ends; nothing if it has.
+
+    `objective` is the object itself; None imports the spec's. Raises StudyHeld if someone else is running it.
+    KeyboardInterrupt passes through, with everything reported so far kept and the lease given back.
+    """
+    spec = study.spec
+    objective = load_objective(spec.objective) if objective is None else objective
+    executor = choose_executor(spec, options)
+    with _writing(store, study.name) as writer:
+        journal = list(store.journal(study.name))
+        controller = StudyController(spec, make_sampler(spec), make_scheduler(spec.scheduler))
+        controller.replay(entry.event for entry in journal)
+        folder = make_private(study_folder(spec))
+        driver = StudyDriver(
+            controller, store, writer, folder, commands_seen=_last_command(journal), watch=watch
+        )
+        controller.on_driver_lost()
+        driver.follow_commands()
+        driver.commit()
+        if controller.ended is None:
+            executor.run(_job(spec, objective, options), driver)
+
+
+def choose_executor(spec: StudySpec, options: Options) -> Executor:
+    """The executor that the options ask for, or the spec; `auto` is Ray."""
+    name = options.executor or spec.executor
+    if name == "local":
+        if options.address:
+            raise UserMistake("--address is a Ray cluster's, and the executor is local", hint="Leave one of them out.")
+        if spec.resources.isolate:
+            raise UserMistake("resources.isolate needs processes of its own: use the ray executor")
+        if (options.parallel or spec.parallel) not in ("auto", 1):
+            raise UserMistake("the local executor is one worker", hint="Set parallel: 1, or use the ray executor.")
+        return LocalExecutor()
+    if name not in ("auto", "ray"):
+        raise UserMistake(f"no such executor: {name!r}", hint="Allowed: auto, local, ray.")
+    from tuner.execution.ray.executor import RayTuneExecutor  # imports Ray when it runs
+
+    return RayTuneExecutor(options.address)
+
+
+def finished(study: Study) -> bool:
+    """Whether there is nothing left to run."""
+    return study.record.state in (StudyState.FINISHED, StudyState.FAILED)
+
+
+def differences(there: StudySpec, given: StudySpec) -> list[str]:
+    """Where two specs differ, as "path: old -> new"."""
+    return list(_differences(there.to_dict(), given.to_dict(), ""))
+
+
+def _differences(there: Any, given: Any, path: str) -> Iterator[str]:
+    if isinstance(there, dict) and isinstance(given, dict):
+        for key in [*there, *(key for key in given if key not in there)]:
+            below = f"{path}.{key}" if path else str(key)
+            if key not in given:
+                yield f"{below}: {there[key]!r} -> nothing"
+            elif key not in there:
+                yield f"{below}: nothing -> {given[key]!r}"
+            else:
+                yield from _differences(there[key], given[key], below)
+        if list(there) != list(given) and set(there) == set(given):
+            yield f"{path}: another order"
+    elif there != given:
+        yield f"{path}: {there!r} -> {given!r}"
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    numbered = (name if number == 1 else f"{name}-{number}" for number in range(1, len(taken) + 2))
+    return next(candidate for candidate in numbered if candidate not in taken)
+
+
+def _job(spec: StudySpec, objective: Any, options: Options) -> Job:
+    parallel = options.parallel or (None if spec.parallel == "auto" else spec.parallel)
+    return Job(
+        study=spec.study,
+        objective=objective,
+        metric=spec.metric.name,
+        folder=study_folder(spec),
+        resources=spec.resources,
+        checkpoint=spec.checkpoint,
+        timeouts=spec.timeouts,
+        parallel=parallel,
+    )
+
+
+def _last_command(journal: list[JournalEntry]) -> int:
+    numbers = (entry.event.number or 0 for entry in journal if isinstance(entry.event, Commanded))
+    return max(numbers, default=0)
+
+
+@contextmanager
+def _writing(store: StudyStore, name: str) -> Iterator[Writer]:
+    writer = store.write(name)
+    try:
+        yield writer
+    finally:
+        writer.release()
+
+
