@@ -56,11 +56,12 @@ class GpProposer:
                 is_open.append(params)
             elif params is not None and judgement.standing is not Standing.UNKNOWN:
                 known.append((judgement, params))
-        kept = thin([judgement for judgement, _ in known], MOST_TRIALS // 2, MOST_TRIALS)
-        losses = scores([known[index][0] for index in kept])
+        known.sort(key=lambda pair: pair[0].rank)
+        kept = [known[place] for place in thin(len(known), MOST_TRIALS // 2, MOST_TRIALS)]
+        losses = scores([judgement for judgement, _ in kept])
         trials = [
-            frozen_trial(position, TrialState.COMPLETE, known[index][1], loss)
-            for position, (index, loss) in enumerate(zip(kept, losses, strict=True))
+            frozen_trial(number, TrialState.COMPLETE, params, loss)
+            for number, ((_, params), loss) in enumerate(zip(kept, losses, strict=True))
         ]
         for params in is_open[-MOST_OPEN:]:
             trials.append(frozen_trial(len(trials), TrialState.RUNNING, params))

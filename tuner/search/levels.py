@@ -80,17 +80,14 @@ def level_of(history: Sequence[Observation], n_min: int) -> int | None:
     return max(counts, key=lambda resource: (counts[resource], resource), default=None)
 
 
-def thin(judgements: Sequence[Judgement], n_best: int, most: int) -> list[int]:
-    """At most `most` positions, in order: the `n_best` best ones, and the others spread evenly over the rest.
-
-    Models cost more with every trial, and learn little from the hundredth bad one.
+def thin(count: int, n_best: int, most: int) -> list[int]:
+    """At most `most` of the places 0..count-1 of trials sorted from best to worst: the `n_best` best, and the others
+    spread evenly over the rest. Models cost more with every trial, and learn little from the hundredth bad one.
     """
-    if len(judgements) <= most:
-        return list(range(len(judgements)))
-    by_rank = sorted(range(len(judgements)), key=lambda index: (judgements[index].rank, index))
-    best, rest = by_rank[:n_best], sorted(by_rank[n_best:])
+    if count <= most:
+        return list(range(count))
     n_rest = most - n_best
-    return sorted([*best, *(rest[index * len(rest) // n_rest] for index in range(n_rest))])
+    return [*range(n_best), *(n_best + index * (count - n_best) // n_rest for index in range(n_rest))]
 
 
 def _judge(observation: Observation, level: int | None, by_level: bool) -> Judgement:

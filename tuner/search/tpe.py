@@ -51,36 +51,53 @@ class TpeProposer:
         self._optuna = OptunaSpace(space)
         self._view = OptunaView()
         self._params = PerConfig(lambda config: self._optuna.encode(config) if space.contains(config) else None)
+        self._frozen: dict[int, tuple[Judgement, Params, FrozenTrial]] = {}
 
     def propose(self, history: Sequence[Observation], n: int, attempt: int) -> Config:
         seed = derive_seed(self._seed, "ask", n, attempt)
         judgements = judge(history, len(self._space), self._by_level)
         if judgements is None or derive_seed(self._seed, "random", n) < self._random_share * 2**63:
             return uniform(self._space, seed)
-        known = [
-            (judgement, params)
-            for judgement, params in zip(judgements, self._params(history), strict=True)
-            if params is not None and judgement.standing is not Standing.UNKNOWN
-        ]
+        trials = self._trials(judgements, self._params(history))
         sampler = TPESampler(seed=seed % 2**32, n_startup_trials=0)
         params: Params = {}
         for group in self._optuna.groups:
             if self._optuna.exists(group[0], params):
-                trials = _trials([(judgement, own) for judgement, own in known if group[0].name in own])
-                study = self._view.show(trials, sampler)
-                params.update(relative(study, sampler, group, len(trials)))
+                study = self._view.show(_some(group[0].name, *trials), sampler)
+                params.update(relative(study, sampler, group, len(history)))
         return self._optuna.decode(params)
 
+    def _trials(
+        self, judgements: Sequence[Judgement], params: Sequence[Params | None]
+    ) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
+        """For Optuna, the judged and failed trials from best to worst, and the open ones by number."""
+        judged: list[tuple[tuple[int, int, float], int, FrozenTrial]] = []
+        is_open: list[FrozenTrial] = []
+        for position, (judgement, own) in enumerate(zip(judgements, params, strict=True)):
+            if own is None or judgement.standing is Standing.UNKNOWN:
+                continue
+            trial = self._trial(position, judgement, own)
+            if judgement.standing is Standing.OPEN:
+                is_open.append(trial)
+            else:
+                judged.append((judgement.rank, position, trial))
+        return [trial for _, _, trial in sorted(judged, key=lambda entry: entry[:2])], is_open
 
-def _trials(known: Sequence[tuple[Judgement, Params]]) -> list[FrozenTrial]:
-    """At most `MOST_TRIALS` judged trials and the latest `MOST_OPEN` open ones, for Optuna."""
-    judged = [pair for pair in known if pair[0].standing is not Standing.OPEN]
-    kept = thin([judgement for judgement, _ in judged], N_GOOD, MOST_TRIALS)
-    chosen = [judged[index] for index in kept]
-    chosen += [pair for pair in known if pair[0].standing is Standing.OPEN][-MOST_OPEN:]
-    trials = []
-    for number, (judgement, params) in enumerate(chosen):
+    def _trial(self, position: int, judgement: Judgement, params: Params) -> FrozenTrial:
+        """The trial for Optuna: the one made for this position before, if nothing has changed."""
+        known = self._frozen.get(position)
+        if known is not None and known[0] == judgement and known[1] is params:
+            return known[2]
         state = _STATES[judgement.standing]
         loss = None if state is TrialState.RUNNING else judgement.loss
-        trials.append(frozen_trial(number, state, params, loss, judgement.resource))
-    return trials
+        trial = frozen_trial(position, state, params, loss, judgement.resource)
+        self._frozen[position] = (judgement, params, trial)
+        return trial
+
+
+def _some(name: str, judged: Sequence[FrozenTrial], is_open: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Of those that have parameter `name`: at most `MOST_TRIALS` judged trials and the latest `MOST_OPEN` open ones."""
+    having = [trial for trial in judged if name in trial.params]
+    chosen = [having[index] for index in thin(len(having), N_GOOD, MOST_TRIALS)]
+    chosen += [trial for trial in is_open if name in trial.params][-MOST_OPEN:]
+    return sorted(chosen, key=lambda trial: trial.number)
