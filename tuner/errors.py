@@ -57,7 +57,7 @@ class SpecError(UserMistake):
 
     def at(self, prefix: str, where: str | None = None) -> SpecError:
         """The same error, its path below `prefix`."""
-        path = ".".join(part for part in (prefix, self.path) if part)
+        path = prefix + self.path if self.path.startswith("[") else ".".join(p for p in (prefix, self.path) if p)
         return SpecError(self.message, path=path, where=where or self.where, hint=self.hint)
 
     def __str__(self) -> str:
@@ -107,6 +107,8 @@ def did_you_mean(given: str, allowed: Iterable[str]) -> str:
     names = list(allowed)
     by_lower = {name.lower(): name for name in names}
     close = difflib.get_close_matches(given.lower(), by_lower, n=1, cutoff=0.6)
+    if not close and len(given) > 2:
+        close = [name for name in by_lower if given.lower() in name]
     listing = f"Allowed: {', '.join(names)}." if names else "Nothing is allowed here."
     return f"Did you mean {by_lower[close[0]]!r}? {listing}" if close else listing
 

@@ -117,7 +117,7 @@ def _parse_reference(reference: str) -> tuple[str, str]:
             hint="Define it at the top of a module, or pass the function itself: tuner.resume(name, objective).",
         )
     names = [*module.split("."), *attribute.split(".")]
-    if module and attribute and all(name.isidentifier() for name in names):
+    if module and attribute and not module.endswith(".py") and all(name.isidentifier() for name in names):
         return module, attribute
     if module.endswith(".py"):
         module = module.removesuffix(".py").strip("./").replace("/", ".")

@@ -102,9 +102,7 @@ class _Reader:
         place = self.places[path] = self._place(node)
         self._count += 1
         if self._count > MAX_VALUES:
-            raise SpecError(
-                f"aliases expand to more than {MAX_VALUES:,} values", path=path, where=place, hint="Write them out."
-            )
+            raise self._bomb()
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
         if id(node) in self._open:
@@ -150,7 +148,7 @@ class _Reader:
         self._count += len(source.value)
         self._open.add(id(source))
         if self._count > MAX_VALUES:
-            raise SpecError("aliases expand to too many values", where=self._place(source), hint="Write them out.")
+            raise self._bomb()
         yield from self._items(source, path)
         self._open.discard(id(source))
 
@@ -190,6 +188,10 @@ class _Reader:
             where=self._place(node),
             hint="Remove it: a spec is made of text, numbers, true, false, null, lists and mappings.",
         )
+
+    def _bomb(self) -> SpecError:
+        message = f"aliases expand to more than {MAX_VALUES:,} values"
+        return SpecError(message, where=self.source, hint="Write out what you need of them.")
 
     def _place(self, node: yaml.Node) -> str:
         return f"{self.source}:{node.start_mark.line + 1}"
