@@ -80,7 +80,7 @@ def _part(part: str) -> tuple[Array, Array]:
 def _read(path: Path) -> tuple[Array, Array] | None:
     """The arrays of a cached part; None if it is absent or damaged (a zip holds checksums of its members)."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return file["images"], file["labels"]
     except (FileNotFoundError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
