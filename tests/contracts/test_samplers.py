@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+from tests.contracts import samplers as contract
+from tests.contracts.samplers import HISTORIES, SPACES
+from tuner.search import Sampler, make_sampler
+from tuner.space import SearchSpace, axis_to_dict
+from tuner.spec import StudySpec
+
+
+def spec_of(name: str, space: SearchSpace, seed: int, **parts) -> StudySpec:
+    return StudySpec.from_dict(
+        {
+            "study": "contract",
+            "objective": "module:objective",
+            "metric": {"name": "loss"},
+            "space": {axis: axis_to_dict(definition) for axis, definition in space.items()},
+            "fixed": dict(space.fixed),
+            "sampler": {"name": name},
+            "seed": seed,
+            **parts,
+        }
+    )
+
+
+def make(name: str, space: SearchSpace, seed: int) -> Sampler:
+    return make_sampler(spec_of(name, space, seed))
+
+
+@pytest.fixture(params=["random", "grid", "sobol", "tpe", "cmaes", "gp"])
+def factory(request):
+    return functools.partial(make, request.param)
+
+
+@pytest.fixture(params=SPACES)
+def space(request):
+    return SPACES[request.param]
+
+
+@pytest.mark.parametrize("kind", HISTORIES)
+def test_proposals(factory, space, kind):
+    contract.check_proposals(factory, space, kind)
+
+
+@pytest.mark.parametrize("kind", ["finished", "rungs", "open"])
+def test_determinism(factory, space, kind):
+    contract.check_determinism(factory, space, kind)
+
+
+def test_batches(factory, space):
+    contract.check_batches(factory, space)
+
+
+def test_seeds(factory, space):
+    contract.check_seeds(factory, space)
+
+
+def test_resume(factory, space):
+    contract.check_resume(factory, space)
+
+
+def test_exhaustion(factory, space):
+    contract.check_exhaustion(factory, space)
+
+
+def test_other_process(factory):
+    contract.check_other_process(factory, SPACES["mixed"])
+
+
+class LastOnly:
+    """A user's sampler that breaks the contract: it forgets what is open."""
+
+    def __init__(self, space):
+        self._space = space
+
+    def ask(self, history, first, count):
+        return [self._space.from_unit([0.5] * len(self._space))] * count
+
+    def size(self):
+        return None
+
+
+def test_the_suite_finds_a_sampler_that_repeats_itself():
+    with pytest.raises(AssertionError, match="proposed twice"):
+        contract.check_sampler(lambda space, seed: LastOnly(space))
