@@ -1,9 +1,10 @@
-"""What differs between the databases: SQLite's ways, and the one statement that SQLAlchemy spells per dialect."""
+"""What differs between the databases: SQLite's ways, and the statements that go around SQLAlchemy's common ones."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ BUSY_SECONDS = 30.0
 
 ERRORS: tuple[type[Exception], ...] = (SQLAlchemyError, sqlite3.Error)
 """What a database's errors are. Those that come while a connection is set up, SQLAlchemy does not wrap."""
+
+WAL_PAGES = 8_000
+"""Pages of 4 KiB that SQLite's log may hold before it is copied into the file: SQLite's own 1,000 cost up to a third of
+the rate of writing, most of all while somebody reads."""
 
 _HINTS = {
     "file is not a database": "The file is damaged, or is not a store. Name another one, or bring back a copy.",
@@ -60,6 +65,16 @@ def make_engine(url: URL) -> Engine:
     return engine
 
 
+def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """INSERT of rows whose keys are all of the table's columns, in order, with values that the driver takes as they are.
+
+    SQLAlchemy's own way walks through each row's columns, which is a quarter of what a report costs.
+    """
+    statement = table.insert().compile(dialect=connection.dialect)
+    parameters: Any = [tuple(row.values()) for row in rows] if statement.positional else rows
+    connection.exec_driver_sql(str(statement), parameters)
+
+
 def upsert(dialect: str, table: Table) -> Insert:
     """INSERT that replaces the row with the same primary key."""
     insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
@@ -71,7 +86,8 @@ def upsert(dialect: str, table: Table) -> Insert:
 
 def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # the driver begins no transactions of its own: _on_begin does
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+    log = f"wal_autocheckpoint = {WAL_PAGES}"
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", log):
         connection.execute(f"PRAGMA {pragma}").close()
 
 

@@ -16,7 +16,7 @@ from tuner.spec import StudySpec
 from tuner.store import lease, rows
 from tuner.store._base import JournalEntry, PostedCommand, StudyRecord, StudyState, Writer
 from tuner.store.database import Database
-from tuner.store.dialects import upsert
+from tuner.store.dialects import insert_many, upsert
 from tuner.store.tables import commands, journal, studies, trials
 
 Clock = Callable[[], float]
@@ -178,7 +178,7 @@ class SqlWriter:
             first = last - len(events) + 1
             added = [rows.journal_row(self._study, first + i, now, event) for i, event in enumerate(events)]
             if added:
-                connection.execute(insert(journal), added)
+                insert_many(connection, journal, added)
             if changed:
                 connection.execute(self._upsert_trials, changed)
 
