@@ -8,18 +8,17 @@ import sys
 from contextlib import suppress
 
 import pytest
-import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies import json_like, study_specs
 
 from tuner.errors import SpecError
-from tuner.spec import StudySpec, apply_override, load_spec, schema
+from tuner.spec import StudySpec, apply_override, dump_spec, load_spec, schema
 from tuner.spec.yaml_nodes import read_yaml
 
 jsonschema = pytest.importorskip("jsonschema", reason="installed with ray")
 
-SCHEMA = schema()
+VALIDATOR = jsonschema.Draft202012Validator(schema())
 GOOD = {"study": "s", "objective": "m:f", "metric": {"name": "x"}, "space": {"lr": {"float": [0, 1]}}}
 
 
@@ -27,7 +26,7 @@ GOOD = {"study": "s", "objective": "m:f", "metric": {"name": "x"}, "space": {"lr
 def test_a_spec_survives_its_forms(spec):
     form = spec.to_dict()
     text = json.dumps(form, allow_nan=False)
-    by_yaml, places = read_yaml(yaml.safe_dump(form, sort_keys=False, allow_unicode=True), "s.yaml")
+    by_yaml, places = read_yaml(dump_spec(spec), "s.yaml")
     for again in (
         StudySpec.from_dict(form),
         StudySpec.from_dict(json.loads(text)),

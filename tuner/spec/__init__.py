@@ -1,5 +1,6 @@
 """StudySpec and its parts, from YAML, from Python, and back."""
 
+from tuner.spec.dump import dump_spec
 from tuner.spec.load import load_spec, with_overrides
 from tuner.spec.overrides import apply_override
 from tuner.spec.parts import (
@@ -32,6 +33,7 @@ __all__ = [
     "StudySpec",
     "Timeouts",
     "apply_override",
+    "dump_spec",
     "load_spec",
     "schema",
     "with_overrides",

@@ -50,8 +50,13 @@ class _Composer(yaml.SafeLoader):
         return node
 
 
-for _name, _pattern, _first in _SCALARS:
-    _Composer.add_implicit_resolver(_TAG + _name, re.compile(f"(?:{_pattern.pattern})\\Z"), list(_first))
+def add_resolvers(cls: Any) -> None:
+    """Teach a PyYAML loader or dumper which plain scalars are not text."""
+    for name, pattern, first in _SCALARS:
+        cls.add_implicit_resolver(_TAG + name, re.compile(f"(?:{pattern.pattern})\\Z"), list(first))
+
+
+add_resolvers(_Composer)
 
 
 def read_yaml(text: str, source: str) -> tuple[Any, dict[str, str]]:
