@@ -7,6 +7,7 @@ may also be off: its value is then None, and `from_unit` gives that the share `N
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,7 +25,7 @@ from tuner.space.checks import (
     frozen_condition,
     same_value,
 )
-from tuner.space.scale import BELOW_ONE, at_step, clamp, interpolate, position, shares, steps_between
+from tuner.space.scale import BELOW_ONE, at_step, clamp, interpolate, narrow, position, shares, steps_between
 
 NONE_SHARE = 0.1
 """The share of the unit interval that means "off" on an axis with `none`."""
@@ -157,7 +158,7 @@ class Int:
             if unit < NONE_SHARE:
                 return None
             unit = _after_none(unit)
-        if self.log:
+        if self._curved():
             return self._nearest(interpolate(self.low - 0.5, self.high + 0.5, unit, log=True))
         return self.low + min(int(unit * (self._steps() + 1)), self._steps()) * self.step
 
@@ -166,7 +167,7 @@ class Int:
         if value is None:
             return NONE_SHARE / 2
         assert isinstance(value, int | float)
-        if self.log:
+        if self._curved():
             unit = position(self.low - 0.5, self.high + 0.5, value, log=True)
         else:
             unit = ((value - self.low) / self.step + 0.5) / (self._steps() + 1)
@@ -174,8 +175,9 @@ class Int:
 
     def grid(self, points: int) -> list[Value]:
         """At most `points` evenly spread values; fewer where two would be the same number."""
-        if self.log:
-            values = {self._nearest(interpolate(self.low, self.high, share, log=True)) for share in shares(points)}
+        if self._curved():
+            inner = {self._nearest(interpolate(self.low, self.high, share, log=True)) for share in shares(points)[1:-1]}
+            values = {self.low, self.high, *inner} if points > 1 else {self._nearest(math.sqrt(self.low * self.high))}
         else:
             steps = self._steps()
             values = {self.low + min(round(share * steps), steps) * self.step for share in shares(points)}
@@ -183,6 +185,9 @@ class Int:
 
     def _steps(self) -> int:
         return (self.high - self.low) // self.step
+
+    def _curved(self) -> bool:
+        return self.log and not narrow(self.low, self.high)
 
     def _nearest(self, value: float) -> int:
         return min(max(round(value), self.low), self.high)

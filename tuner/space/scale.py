@@ -17,7 +17,7 @@ _WIDE = 300.0
 
 def interpolate(low: float, high: float, share: float, log: bool) -> float:
     """The value at `share` of the way from low to high, at most an end of it; both ends are met exactly."""
-    if not log:
+    if not log or narrow(low, high):
         return clamp(low * (1 - share) + high * share, low, high)
     # From the nearer end: the error of exp(x) grows with |x|.
     ratio = _log_ratio(high, low)
@@ -28,11 +28,16 @@ def interpolate(low: float, high: float, share: float, log: bool) -> float:
 
 def position(low: float, high: float, value: float, log: bool) -> float:
     """The share of the way from low to high at which `value` lies: the inverse of `interpolate`."""
-    if log:
+    if log and not narrow(low, high):
         return _log_ratio(value, low) / _log_ratio(high, low)
     if math.isinf(high - low):
         low, high, value = low / 2, high / 2, value / 2
     return (value - low) / (high - low)
+
+
+def narrow(low: float, high: float) -> bool:
+    """Whether a logarithm is a straight line between two positive bounds, but for rounding: a straight line it is."""
+    return high - low <= 1e-6 * low
 
 
 def _log_ratio(a: float, b: float) -> float:
