@@ -37,7 +37,7 @@ class Mnist(Task):
 
     def prepare(self, inputs: Tensor) -> Tensor:
         # Kept as bytes, a fourth of the memory: as fast as floats, since a step gathers fewer bytes.
-        return inputs.float().sub_(MEAN).mul_(1 / STD)
+        return torch.rsub(inputs.float(), -MEAN / STD, alpha=-1 / STD)  # (x - mean) / std in one pass
 
     def model(self, config: Config) -> nn.Module:
         width, layers = _count(config, "width", 256), _count(config, "layers", 2)

@@ -178,7 +178,7 @@ def test_the_epoch_summary_by_hand():
     dynamics = Dynamics(
         losses=[torch.tensor(v) for v in (1.0, 2.0, math.nan, 4.0)],
         sizes=[10, 10, 10, 2],
-        gradient_norms=[torch.tensor(v) for v in (1.0, 3.0, math.inf, 5.0)],
+        gradient_norms=[torch.tensor(v) for v in ([1.0], [3.0], [math.inf, 1.0], [3.0, 4.0])],
         update_ratios=[torch.tensor(0.1), torch.tensor(0.3)],
     )
     summary = dynamics.summary(clip_norm=2.0)

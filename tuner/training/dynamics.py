@@ -21,6 +21,7 @@ class Dynamics:
     losses: list[Tensor] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     gradient_norms: list[Tensor] = field(default_factory=list)
+    """A vector a step: the norm of each parameter's gradient. Their global norm is left for the epoch's end."""
     update_ratios: list[Tensor] = field(default_factory=list)
     data_seconds: float = 0.0
 
@@ -38,7 +39,7 @@ class Dynamics:
         values = {"train_loss": (losses * sizes).sum() / sizes.sum()}
         finite = torch.isfinite(losses)
         if self.gradient_norms:
-            norms = torch.stack(self.gradient_norms).double()
+            norms = torch.stack(torch._foreach_norm(self.gradient_norms)).double()
             finite &= torch.isfinite(norms)
             values |= _norm_summary(norms)
             clipped = norms > (math.inf if clip_norm is None else clip_norm)

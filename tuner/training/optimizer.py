@@ -15,8 +15,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.adamw import adamw as torch_adamw
-from torch.optim.sgd import sgd as torch_sgd
 
 from tuner.errors import CheckpointError
 from tuner.training import update_rules
@@ -128,18 +126,24 @@ def _is_fusable(slots: list[_Slot]) -> bool:
 def _update_fused(
     slots: list[_Slot], settings: TrainerSettings, lr: Tensor, weight_decay: float, divisor: Tensor | None
 ) -> None:
+    """The kernels under torch.optim's `fused=True`, called directly: what torch wraps around them takes longer here
+    than they do.
+    """
+    if divisor is not None and divisor.device.type == "cpu" and divisor.item() == 1.0:
+        divisor = None  # looking is free on the CPU, and dividing by one would be a pass over the gradients
     parameters: list[Tensor] = [slot.parameter for slot in slots]
     gradients = [slot.parameter.grad for slot in slots if slot.parameter.grad is not None]
+    first = [slot.state[0] for slot in slots]
+    steps = [slot.step for slot in slots]
+    torch._foreach_add_(steps, 1)
     if settings.optimizer == "adamw":
-        torch_adamw(
+        torch._fused_adamw_(
             parameters,
             gradients,
-            [slot.state[0] for slot in slots],
+            first,
             [slot.state[1] for slot in slots],
             [],
-            [slot.step for slot in slots],
-            fused=True,
-            grad_scale=divisor,
+            steps,
             lr=lr,
             weight_decay=weight_decay,
             beta1=settings.beta1,
@@ -147,21 +151,22 @@ def _update_fused(
             eps=settings.eps,
             amsgrad=False,
             maximize=False,
+            grad_scale=divisor,
         )
-        return
-    torch_sgd(
-        parameters,
-        gradients,
-        [slot.state[0] for slot in slots],
-        fused=True,
-        grad_scale=divisor,
-        lr=lr,  # type: ignore[arg-type]  # a tensor is taken, so that the rate need not come to the host
-        weight_decay=weight_decay,
-        momentum=settings.momentum,
-        dampening=0.0,
-        nesterov=settings.nesterov,
-        maximize=False,
-    )
+    else:
+        torch._fused_sgd_(
+            parameters,
+            gradients,
+            first if settings.momentum else [],  # torch has no buffer without momentum
+            lr=lr,
+            weight_decay=weight_decay,
+            momentum=settings.momentum,
+            dampening=0.0,
+            nesterov=settings.nesterov,
+            maximize=False,
+            is_first_step=False,  # the buffers start as zeros, which comes to the same
+            grad_scale=divisor,
+        )
 
 
 @torch.no_grad()
@@ -197,5 +202,6 @@ def _update_plain(
                 nesterov=settings.nesterov,
             )
         slot.parameter.copy_(new[0])
-        for kept, value in zip((*slot.state, slot.step), new[1], strict=False):
+        for kept, value in zip(slot.state, new[1], strict=False):  # the rule's own count of steps is the same
             kept.copy_(value)
+        slot.step.add_(1)

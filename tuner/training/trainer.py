@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tuner.errors import CheckpointError
 from tuner.objective import TrialHandle
 from tuner.records import Config
-from tuner.training.clipping import clip_divisor, global_norm
+from tuner.training.clipping import clip_divisor, global_norm, norms
 from tuner.training.data import DeviceData, Examples, device_data, epoch_batches, n_batches
 from tuner.training.dynamics import Dynamics, is_sampled, memory_peak_mib, to_floats, update_ratio
 from tuner.training.evaluation import evaluate
@@ -130,10 +130,11 @@ def train_step(job: _Job, batch: Examples, lr: Tensor, dynamics: Dynamics, sampl
 
     divisor = None
     if clip_norm is not None or job.measure:
-        norm = global_norm(optimizer.gradients())
-        divisor = None if clip_norm is None else clip_divisor(norm, clip_norm)
+        gradient_norms = norms(optimizer.gradients())
+        if clip_norm is not None:
+            divisor = clip_divisor(torch.linalg.vector_norm(gradient_norms), clip_norm)
         if job.measure:
-            dynamics.gradient_norms.append(norm)
+            dynamics.gradient_norms.append(gradient_norms)
 
     before = [parameter.detach().clone() for parameter in optimizer.parameters] if sampled else []
     optimizer.step(lr, divisor)

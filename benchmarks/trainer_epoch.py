@@ -1,0 +1,164 @@
+"""One MNIST epoch, batch 128, AdamW, clipping: our trainer against DataLoader loops; and what the dynamics cost.
+
+    python benchmarks/trainer_epoch.py [--rounds 5] [--threads 1] [--batch 128]
+
+The rivals are the usual loop: a Dataset read row by row, DataLoader(shuffle=True), torch.optim.AdamW,
+clip_grad_norm_ and loss.item(). "transforms" keeps bytes and scales and normalises each image as it is read, as
+torchvision's MNIST with ToTensor and Normalize does; "prepared" reads rows of a TensorDataset of finished floats.
+All take turns in one process; times are wall seconds, and CPU seconds of the one thread, which a busy machine disturbs
+less.
+
+The dynamics are measured step by step: steps with and without measuring take turns, and their medians are compared,
+with the sampled steps (update ratio) and the reduction at the epoch's end counted in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import platform
+import statistics
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+from objectives.mnist import MEAN, STD, Mnist
+from tuner.training import TrainerSettings
+from tuner.training.data import device_data, epoch_batches
+from tuner.training.dynamics import RATIO_EVERY, Dynamics
+from tuner.training.optimizer import Optimizer
+from tuner.training.trainer import _Job, train_epoch, train_step
+
+CPU = torch.device("cpu")
+LR, DECAY, CLIP = 1e-3, 0.01, 1.0
+
+
+class Transforming(Dataset):
+    """Bytes, made into a normalised float tensor when a row is read."""
+
+    def __init__(self, inputs, targets):
+        self.inputs, self.targets = inputs, targets
+
+    def __len__(self):
+        return len(self.inputs)
+
+    def __getitem__(self, row):
+        image = self.inputs[row].float().div(255)
+        return (image - MEAN / 255) / (STD / 255), self.targets[row]
+
+
+def usual_epoch(model, optimizer, loader):
+    """The loop as it is usually written."""
+    model.train()
+    total = 0.0
+    for inputs, targets in loader:
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(inputs), targets)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+        optimizer.step()
+        total += loss.item() * len(inputs)
+    return total / len(loader.dataset)
+
+
+def usual(dataset, batch):
+    model = Mnist().model({})
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=DECAY)
+    loader = DataLoader(dataset, batch_size=batch, shuffle=True)
+    return lambda _: usual_epoch(model, optimizer, loader)
+
+
+def our_job(batch, clip=CLIP, horizon=10**6):
+    task, model = Mnist(), Mnist().model({})
+    settings = TrainerSettings(lr=LR, weight_decay=DECAY, clip_norm=clip, batch_size=batch)
+    return _Job(task, settings, 0, CPU, device_data(task, CPU), model, Optimizer(model, settings), horizon, True)
+
+
+def timed(function, *arguments):
+    wall, cpu = time.perf_counter(), time.thread_time()
+    function(*arguments)
+    return time.perf_counter() - wall, time.thread_time() - cpu
+
+
+def compare_epochs(batch, rounds):
+    """{name: [(wall, cpu) of each round]}; an untimed round warms up."""
+    (inputs, targets), _ = Mnist().data()
+    job = our_job(batch)
+    prepared = Mnist().prepare(inputs)
+    ways = {
+        "trainer": lambda epoch: train_epoch(job, epoch),
+        "DataLoader, transforms": usual(Transforming(inputs, targets), batch),
+        "DataLoader, prepared": usual(TensorDataset(prepared, targets), batch),
+    }
+    times = {name: [] for name in ways}
+    for epoch in range(rounds + 1):
+        for name, run in ways.items():
+            spent = timed(run, epoch + 1)
+            if epoch:
+                times[name].append(spent)
+    return times
+
+
+def dynamics_cost(batch, clip, epochs=4):
+    """(plain step in µs, what measuring adds to it as a share), from medians of steps that take turns."""
+    job = our_job(batch, clip)
+    bare = dataclasses.replace(job, measure=False)
+    kinds = {"plain": (bare, False), "measured": (job, False), "sampled": (job, True)}
+    turns = ["plain", "measured", "plain", "measured", "measured", "plain", "sampled"]
+    times = {kind: [] for kind in kinds}
+    for epoch in range(1, epochs + 1):
+        rates, dynamics = job.learning_rates(epoch), Dynamics()
+        for step, rows in enumerate(epoch_batches(job.data.train, batch, 0, epoch)):
+            kind = turns[step % len(turns)]
+            run, sampled = kinds[kind]
+            times[kind].append(timed(train_step, run, rows, rates[step], dynamics, sampled)[1])
+    plain, measured, sampled = (statistics.median(times[kind]) for kind in kinds)
+    n_steps = job.steps_per_epoch
+    summary = statistics.median(timed(filled(n_steps).summary, clip)[1] for _ in range(20))
+    bare_summary = statistics.median(timed(filled(n_steps, norms=False).summary, clip)[1] for _ in range(20))
+    n_sampled = n_steps // RATIO_EVERY + 1
+    extra = (measured - plain) * n_steps + (sampled - measured) * n_sampled + summary - bare_summary
+    return plain * 1e6, extra / (plain * n_steps)
+
+
+def filled(n_steps, norms=True):
+    values = [torch.tensor(float(i)) for i in range(n_steps)]
+    vectors = [torch.rand(6) for _ in range(n_steps)] if norms else []
+    return Dynamics(values, [128] * n_steps, vectors, values[:13] if norms else [])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=128)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    cpu = next(
+        (s.split(":")[1].strip() for s in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in s), ""
+    )
+    print(
+        f"{platform.platform()}, {cpu}, {os.cpu_count()} CPUs; torch {torch.__version__}, {options.threads} thread(s)"
+    )
+    times = compare_epochs(options.batch, options.rounds)
+    ours = times["trainer"]
+    print(f"one epoch, batch {options.batch}, n = {options.rounds}: median [least, most] seconds; ratio to ours")
+    for name, spent in times.items():
+        cells = []
+        for clock, label in enumerate(("wall", "CPU")):
+            column = [pair[clock] for pair in spent]
+            middle = statistics.median(column)
+            ratio = middle / statistics.median(pair[clock] for pair in ours)
+            cells.append(f"{label} {middle:.2f} [{min(column):.2f}, {max(column):.2f}] {ratio:.2f}x")
+        print(f"  {name:24s} {'   '.join(cells)}")
+    for clip in (CLIP, None):
+        step, share = dynamics_cost(options.batch, clip)
+        print(f"dynamics, clip_norm {clip}: a step of {step:.0f} µs (CPU) and {100 * share:+.1f} %")
+
+
+if __name__ == "__main__":
+    main()
