@@ -30,7 +30,7 @@ def make(name: str, space: SearchSpace, seed: int) -> Sampler:
     return make_sampler(spec_of(name, space, seed))
 
 
-@pytest.fixture(params=["random", "grid", "sobol", "tpe", "cmaes", "gp"])
+@pytest.fixture(params=["random", "grid", "sobol", "tpe", "cmaes", pytest.param("gp", marks=pytest.mark.slow)])
 def factory(request):
     return functools.partial(make, request.param)
 
@@ -68,6 +68,14 @@ def test_exhaustion(factory, space):
 
 def test_other_process(factory):
     contract.check_other_process(factory, SPACES["mixed"])
+
+
+@pytest.mark.parametrize("kind", ["rungs", "infinite"])
+def test_the_gaussian_process_in_short(kind):
+    """The whole suite takes it a minute: a few of its fits for every run."""
+    gp = functools.partial(make, "gp")
+    contract.check_proposals(gp, SPACES["mixed"], kind)
+    contract.check_determinism(gp, SPACES["line"], kind)
 
 
 class LastOnly:
