@@ -56,9 +56,7 @@ def run(
     spec = StudySpec.from_dict(data)
     opened = open_store(store)
     found, _ = workflow.start(opened, spec, fresh=fresh)
-    workflow.run(
-        opened, found, objective, options=workflow.Options(address=address), watch=watch or _nothing
-    )
+    workflow.run(opened, found, objective, options=workflow.Options(address=address), watch=watch or _nothing)
     return found
 
 
@@ -79,9 +77,7 @@ def resume(
     opened = open_store(store, create=False)
     workflow.extend(opened, name, author=getpass.getuser(), trials=trials, minutes=minutes)
     found = Study(opened, name)
-    workflow.run(
-        opened, found, objective, options=workflow.Options(address=address), watch=watch or _nothing
-    )
+    workflow.run(opened, found, objective, options=workflow.Options(address=address), watch=watch or _nothing)
     return found
 
 

@@ -68,7 +68,9 @@ def print_study(console: Console, study: Study, top: int) -> None:
     trials, spec, record = study.trials, study.spec, study.record
     by_state = ", ".join(f"{count} {state}" for state, count in counts(trials).items() if count)
     why = f" ({record.reason})" if record.reason else ""
-    console.print(f"[bold]{escape(study.name)}[/bold]: {record.state.value}{escape(why)}; {by_state or 'no trials yet'}")
+    console.print(
+        f"[bold]{escape(study.name)}[/bold]: {record.state.value}{escape(why)}; {by_state or 'no trials yet'}"
+    )
     ranked = leaderboard(trials, spec.metric)
     if ranked:
         console.print()

@@ -63,7 +63,9 @@ def leaderboard_table(spec: StudySpec, trials: Sequence[TrialSummary], title: st
 
 def failures_table(trials: Sequence[TrialSummary]) -> Table:
     """Failed trials and why."""
-    table = Table(title="failed", title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    table = Table(
+        title="failed", title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False
+    )
     table.add_column("trial", justify="right")
     table.add_column("why")
     for trial in trials:
@@ -83,7 +85,11 @@ def studies_table(rows: Sequence[tuple[StudyRecord, int, TrialSummary | None]]) 
     for record, trials, best in rows:
         metric = record.spec.metric
         table.add_row(
-            escape(record.name), record.state.value, str(trials), number(best.value if best else None), escape(metric.name)
+            escape(record.name),
+            record.state.value,
+            str(trials),
+            number(best.value if best else None),
+            escape(metric.name),
         )
     return table
 
@@ -107,7 +113,9 @@ def curve_table(reports: Sequence[Report], unit: str) -> Table:
 
 def axes_table(spec: StudySpec) -> Table:
     """The search space."""
-    table = Table(title="space", title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    table = Table(
+        title="space", title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False
+    )
     table.add_column("axis")
     table.add_column("values")
     table.add_column("exists when")

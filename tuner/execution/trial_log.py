@@ -39,7 +39,7 @@ def trial_log(folder: Path, segment: Segment, *, echo: bool) -> Iterator[None]:
     with (folder / LOG_NAME).open("a", buffering=1, encoding="utf-8") as file:
         started = time.strftime("%Y-%m-%d %H:%M:%S")
         file.write(f"--- {started} segment {segment.index}: from {segment.start} until {segment.until}\n")
-        out = cast(TextIO, Tee(sys.stdout, file)) if echo else file
-        err = cast(TextIO, Tee(sys.stderr, file)) if echo else file
+        out = cast("TextIO", Tee(sys.stdout, file)) if echo else file
+        err = cast("TextIO", Tee(sys.stderr, file)) if echo else file
         with redirect_stdout(out), redirect_stderr(err):
             yield

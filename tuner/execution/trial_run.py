@@ -168,5 +168,3 @@ def _as_float(name: str, value: Any) -> float:
         return float(value)
     except OverflowError:
         raise UserMistake(f"trial.report: {name} is too large for a float") from None
-
-

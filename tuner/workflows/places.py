@@ -14,9 +14,7 @@ DEFAULT_STORAGE = "runs"
 def study_folder(spec: StudySpec) -> Path:
     """The study's own folder, below its `storage` (by default $TUNER_HOME or ./runs), as an absolute path."""
     if "://" in spec.storage:
-        raise UserMistake(
-            f"storage: object stores are not supported yet, got {spec.storage!r}", hint="Name a folder."
-        )
+        raise UserMistake(f"storage: object stores are not supported yet, got {spec.storage!r}", hint="Name a folder.")
     home = os.environ.get("TUNER_HOME")
     root = home if home and spec.storage == DEFAULT_STORAGE else spec.storage
     return Path(root).expanduser().resolve() / spec.study

@@ -54,7 +54,9 @@ def start(store: StudyStore, spec: StudySpec, *, fresh: bool = False) -> tuple[S
     return Study(store, spec.study), True
 
 
-def extend(store: StudyStore, name: str, *, author: str, trials: int | None = None, minutes: float | None = None) -> None:
+def extend(
+    store: StudyStore, name: str, *, author: str, trials: int | None = None, minutes: float | None = None
+) -> None:
     """Let a study go on beyond its end, or beyond its budget: `trials` and `minutes` are the new totals."""
     store.study(name)
     budget = {key: value for key, value in (("trials", trials), ("minutes", minutes)) if value is not None}
@@ -67,7 +69,7 @@ def run(
     study: Study,
     objective: Any = None,
     *,
-    options: Options = Options(),  # noqa: B008 (frozen)
+    options: Options = Options(),
     watch: Watch = lambda controller: None,
 ) -> None:
     """Run a study, or go on with it, until it ends; nothing if it has.
@@ -83,9 +85,7 @@ def run(
         controller = StudyController(spec, make_sampler(spec), make_scheduler(spec.scheduler))
         controller.replay(entry.event for entry in journal)
         folder = make_private(study_folder(spec))
-        driver = StudyDriver(
-            controller, store, writer, folder, commands_seen=_last_command(journal), watch=watch
-        )
+        driver = StudyDriver(controller, store, writer, folder, commands_seen=_last_command(journal), watch=watch)
         controller.on_driver_lost()
         driver.follow_commands()
         driver.commit()
@@ -168,5 +168,3 @@ def _writing(store: StudyStore, name: str) -> Iterator[Writer]:
         yield writer
     finally:
         writer.release()
-
-

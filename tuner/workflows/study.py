@@ -83,7 +83,8 @@ class Study:
             "metric": self.spec.metric.name,
             "direction": self.spec.metric.direction,
             "counts": analysis.counts(trials),
-            "best": best and {
+            "best": best
+            and {
                 "number": best.number,
                 "value": best.value,
                 "config": dict(best.config),

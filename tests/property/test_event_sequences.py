@@ -1,0 +1,196 @@
+"""Random event sequences against the controller: the invariants of docs/architecture.md, and an equal replay."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from by_hand import Hand, study_spec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tuner.control import Nothing
+from tuner.records import (
+    Command,
+    CommandKind,
+    Decision,
+    Ending,
+    FailureKind,
+    Reported,
+    Segment,
+    TrialState,
+    decode_event,
+    encode_event,
+)
+
+SCHEDULERS = [
+    {"name": "none", "max_resource": 4},
+    {"name": "median", "max_resource": 4, "min_trials": 2},
+    {"name": "asha", "type": "promote", "max_resource": 9},
+    {"name": "asha", "type": "promote", "max_resource": 4, "reduction_factor": 2},
+    {"name": "asha", "type": "stop", "max_resource": 9},
+    {"name": "hyperband", "type": "promote", "max_resource": 9},
+    {"name": "hyperband", "type": "stop", "max_resource": 9},
+]
+BUDGETS = [{"trials": 12}, {"trials": None, "epochs": 30}, {"trials": 12, "minutes": 2}, {"trials": 3, "epochs": 100}]
+
+specs = st.builds(
+    lambda scheduler, budget, retries, value: study_spec(
+        scheduler=scheduler,
+        budget=budget,
+        failures={"retries": retries, "give_up_after": 4},
+        metric={"name": "loss", "value": value},
+    ),
+    st.sampled_from(SCHEDULERS),
+    st.sampled_from(BUDGETS),
+    st.integers(0, 2),
+    st.sampled_from(["last", "best"]),
+)
+losses = st.sampled_from([0.0, 0.1, 0.2, 0.5, 1.0, -3.0, 1e18, math.nan, math.inf, None])
+actions = st.lists(
+    st.one_of(
+        st.tuples(st.just("pull"), st.integers(1, 4)),
+        st.tuples(st.just("report"), st.integers(0, 9), losses, st.integers(1, 3)),
+        st.tuples(st.just("repeat"), st.integers(0, 9)),
+        st.tuples(st.just("late"), st.integers(0, 9)),
+        st.tuples(st.just("end"), st.integers(0, 9), st.sampled_from(list(Ending)), st.sampled_from(list(FailureKind))),
+        st.tuples(st.just("tick"), st.floats(0.0, 60.0)),
+        st.tuples(st.just("stop"), st.integers(-1, 9)),
+        st.tuples(st.just("extend"), st.integers(1, 20)),
+        st.tuples(st.just("driver lost")),
+    ),
+    max_size=60,
+)
+
+
+class RandomPlay(Hand):
+    """A study to which anything may happen, in any order."""
+
+    def __init__(self, spec):
+        super().__init__(spec)
+        self.given: list[Segment] = []
+        self.clock = 0.0
+
+    def act(self, action):
+        match action:
+            case ("pull", n):
+                segments = self.pull(n)
+                self.given.extend(segments if isinstance(segments, list) else [])
+            case ("report", which, loss, stride):
+                if segment := self._given(which):
+                    trial = self.controller.trials[segment.trial]
+                    at = max(trial.resource, segment.start) + stride
+                    self.report(segment, min(at, trial.horizon), loss)
+            case ("repeat", which):
+                if segment := self._given(which):
+                    before = len(self.journal)
+                    self.report(segment, self.controller.trials[segment.trial].resource, 0.0)
+                    assert len(self.journal) == before, "a report told again changes nothing"
+            case ("late", which):
+                segment = self._given(which)
+                if segment and self.controller.trials[segment.trial].segment != segment:
+                    before = len(self.journal)
+                    assert self.report(segment, segment.until, 0.0) is Decision.STOP
+                    self.end(segment, Ending.FAILED)
+                    assert len(self.journal) == before, "a late attempt changes nothing"
+            case ("end", which, ending, kind):
+                if segment := self._given(which):
+                    self.end(segment, ending, kind)
+            case ("tick", seconds):
+                self.clock += seconds
+                self.controller.on_tick(self.clock)
+            case ("stop", number):
+                if number < len(self.controller.trials):
+                    trial = None if number < 0 else number
+                    self.controller.on_command(Command(CommandKind.STOP, "me", trial=trial))
+            case ("extend", trials):
+                budget = {"trials": len(self.controller.trials) + trials}
+                self.controller.on_command(Command(CommandKind.EXTEND, "me", budget=budget))
+            case _:
+                self.controller.on_driver_lost()
+        self._note()
+        self.check()
+
+    def check(self):
+        """What is true at any moment."""
+        for trial in self.controller.trials:
+            assert (trial.state is TrialState.RUNNING) == (trial.segment is not None)
+            assert trial.resource <= trial.horizon
+            assert list(trial.losses) == sorted(trial.losses), "one curve, in order"
+            observation = trial.observation()
+            assert not any(math.isnan(loss) for loss in observation.losses.values())
+            assert observation.open == (not trial.ended)
+            if trial.state is TrialState.COMPLETE:
+                assert trial.loss is not None
+                assert math.isfinite(trial.loss)
+            if trial.state is TrialState.FAILED:
+                assert trial.failure is not None
+        if self.controller.ended is not None:
+            assert all(trial.ended for trial in self.controller.trials), "no zombie"
+
+    def finish(self):
+        """Whatever has happened, the study can be brought to its end, and one trial is whole."""
+        for _ in range(10_000):
+            segments = self.pull(3)
+            if segments is Nothing.DONE:
+                break
+            if segments is Nothing.WAIT:
+                self.controller.on_driver_lost()
+                self._note()
+                continue
+            for segment in segments:
+                for resource in range(segment.start + 1, segment.until + 1):
+                    if self.report(segment, resource, 1.0 / (1 + segment.trial)) is not Decision.CONTINUE:
+                        break
+        assert self.controller.ended is not None
+        self.check()
+
+    def _given(self, which):
+        return self.given[which % len(self.given)] if self.given else None
+
+
+def check_play(spec, sequence):
+    play = RandomPlay(spec)
+    for action in sequence:
+        play.act(action)
+    check_equal(play, play.replayed())
+    play.finish()
+    check_equal(play, play.replayed())
+    check_journal(play)
+
+
+def check_equal(play, twin):
+    metric = play.spec.metric
+    assert [t.summary(metric) for t in twin.controller.trials] == [t.summary(metric) for t in play.controller.trials]
+    assert [t.observation() for t in twin.controller.trials] == [t.observation() for t in play.controller.trials]
+    assert twin.controller.ended == play.controller.ended
+    assert [t.checkpoints for t in twin.controller.trials] == [t.checkpoints for t in play.controller.trials]
+    third = play.replayed()
+    assert twin.pull(3) == third.pull(3), "the next proposals are those that would have been"
+
+
+def check_journal(play):
+    seen: dict[int, int] = {}
+    for event in play.journal:
+        again = decode_event(encode_event(event))
+        assert encode_event(again) == encode_event(event)
+        if isinstance(event, Reported):
+            assert event.report.resource > seen.get(event.report.trial, 0), "each resource of a trial once, rising"
+            seen[event.report.trial] = event.report.resource
+    if not any(trial.state is TrialState.COMPLETE for trial in play.controller.trials):
+        reason = play.controller.ended.reason
+        hopeless = all(trial.state in (TrialState.FAILED, TrialState.PRUNED) for trial in play.controller.trials)
+        assert "stopped" in reason or "given up" in reason or hopeless
+
+
+@settings(max_examples=150, deadline=None)
+@given(specs, actions)
+def test_any_sequence_keeps_the_invariants(spec, sequence):
+    check_play(spec, sequence)
+
+
+@pytest.mark.slow
+@settings(max_examples=20_000, deadline=None)
+@given(specs, actions)
+def test_twenty_thousand_sequences_keep_the_invariants(spec, sequence):
+    check_play(spec, sequence)

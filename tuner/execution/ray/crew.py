@@ -1,0 +1,114 @@
+"""The crew: the workers as a Tune run, in a thread of its own. Tune places them, watches them, starts them again."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from typing import Any, Self, final
+
+from ray import cloudpickle, tune
+from ray.tune.progress_reporter import TrialProgressCallback
+
+from tuner.execution._base import Job
+from tuner.execution.ray.worker import search_path, work
+
+MANY = 10_000
+"""The number of workers for `parallel: auto`: those beyond the cluster's room start when nodes join."""
+
+
+GOODBYE_SECONDS = 1.0
+
+
+@final
+class Crew:
+    """Started once, dismissed once."""
+
+    def __init__(self, job: Job, mailbox: Any, gpus: float) -> None:
+        self.lost: list[str] = []
+        """The workers that died, in order, as Tune tells (in its thread: append and pop are atomic)."""
+        self.dismissed = False
+        self.error: BaseException | None = None
+        self._tuner = self._make_tuner(job, mailbox, gpus)
+        self._thread = threading.Thread(target=self._run, name="tune", daemon=True)
+
+    def start(self) -> None:
+        """Let Tune begin."""
+        self._thread.start()
+
+    @property
+    def at_work(self) -> bool:
+        """Whether Tune's run goes on."""
+        return self._thread.is_alive()
+
+    def dismiss(self) -> None:
+        """End Tune's run. Workers that were sent home end it by themselves; those that wait for room, or are busy, are
+        stopped. Tune would wait up to 15 s for their actors: nothing here depends on that, so we don't.
+        """
+        self._thread.join(GOODBYE_SECONDS)
+        self.dismissed = True
+        self._thread.join(GOODBYE_SECONDS)
+
+    def _make_tuner(self, job: Job, mailbox: Any, gpus: float) -> tune.Tuner:
+        job_bytes = cloudpickle.dumps(job)  # type: ignore[no-untyped-call]
+        trainable = tune.with_parameters(work, mailbox=mailbox, job_bytes=job_bytes, path=search_path(), gpus=gpus)
+        return tune.Tuner(
+            tune.with_resources(trainable, {"cpu": job.resources.cpus, "gpu": gpus}),
+            tune_config=tune.TuneConfig(num_samples=job.parallel or MANY),
+            run_config=tune.RunConfig(
+                name=job.study,
+                storage_path=tempfile.mkdtemp(prefix="tuner-ray-"),  # disposable: the store is the truth
+                failure_config=tune.FailureConfig(max_failures=-1),
+                callbacks=[Watch(self)],
+                stop=UntilDismissed(self),
+                verbose=0,
+            ),
+        )
+
+    def _run(self) -> None:
+        try:
+            self._tuner.fit()
+        except BaseException as error:  # noqa: BLE001 (told by whoever waits for the workers)
+            self.error = error
+
+
+class _OfCrew:
+    """Tune keeps copies and pickles of what it is given; these are of no use without the crew."""
+
+    def __init__(self, crew: Crew | None = None) -> None:
+        self._crew = crew
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[type[Self], tuple[()]]:
+        return (type(self), ())
+
+
+@final
+class Watch(_OfCrew, TrialProgressCallback):
+    """Tune's word that a worker died, and is started again.
+
+    Being a TrialProgressCallback that prints nothing, it keeps Tune from adding its own, which does.
+    """
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
+        """See tune.Callback."""
+        if self._crew is not None:
+            self._crew.lost.append(trial.trial_id)
+
+    def _silence(self, *args: Any, **info: Any) -> None:
+        """Nothing is printed."""
+
+    on_trial_result = on_trial_complete = on_trial_error = _silence
+
+
+@final
+class UntilDismissed(_OfCrew, tune.Stopper):
+    """Ends Tune's run when the crew is dismissed."""
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002
+        return self.stop_all()
+
+    def stop_all(self) -> bool:
+        """See tune.Stopper."""
+        return self._crew is not None and self._crew.dismissed
