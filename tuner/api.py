@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from tuner.control import StudyController
 from tuner.objective import reference_to
 from tuner.records import Config, Value
 from tuner.space import Axis, SearchSpace
 from tuner.spec import StudySpec
 from tuner.store import open_store
 from tuner.workflows import run as workflow
+from tuner.workflows.driver import Watch, unwatched
 from tuner.workflows.study import Study
 
 
@@ -31,14 +31,14 @@ def run(
     store: str | Path | None = None,
     address: str | None = None,
     fresh: bool = False,
-    watch: workflow.Watch | None = None,
+    watch: Watch | None = None,
     **parts: Any,
 ) -> Study:
     """Tune `objective`, a Task or a function `(config, trial)`, and return its study.
 
     The arguments are the keys of a YAML spec; `parts` are the rest of them (scheduler, budget, parallel, resources,
-    executor, checkpoint, failures, timeouts, storage), as models (`tuner.ASHA(max_resource=9)`) or as mappings. A study of
-    the same name and spec goes on; `fresh` starts anew under the next free name. `store` is a URL or a file's path.
+    executor, checkpoint, failures, timeouts, storage), as models (`tuner.ASHA(max_resource=9)`) or as mappings. A
+    study of the same name and spec goes on; `fresh` starts anew under the next free name. `store` is a URL or a path.
 
     Raises SpecError (and other UserMistakes) before anything is written, and RunFailed if the study cannot go on.
     """
@@ -56,7 +56,7 @@ def run(
     spec = StudySpec.from_dict(data)
     opened = open_store(store)
     found, _ = workflow.start(opened, spec, fresh=fresh)
-    workflow.run(opened, found, objective, options=workflow.Options(address=address), watch=watch or _nothing)
+    workflow.run(opened, found, objective, options=workflow.Options(address=address), watch=watch or unwatched)
     return found
 
 
@@ -68,7 +68,7 @@ def resume(
     minutes: float | None = None,
     store: str | Path | None = None,
     address: str | None = None,
-    watch: workflow.Watch | None = None,
+    watch: Watch | None = None,
 ) -> Study:
     """Go on with a study; `trials` and `minutes` are new totals, which extend it.
 
@@ -77,7 +77,7 @@ def resume(
     opened = open_store(store, create=False)
     workflow.extend(opened, name, author=getpass.getuser(), trials=trials, minutes=minutes)
     found = Study(opened, name)
-    workflow.run(opened, found, objective, options=workflow.Options(address=address), watch=watch or _nothing)
+    workflow.run(opened, found, objective, options=workflow.Options(address=address), watch=watch or unwatched)
     return found
 
 
@@ -95,7 +95,3 @@ def _metric(metric: Any, direction: str | None) -> Any:
     if not isinstance(metric, str):
         return metric
     return {"name": metric, "direction": direction or "minimize"}
-
-
-def _nothing(controller: StudyController) -> None:
-    del controller

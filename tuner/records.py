@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Discriminator, TypeAdapter
@@ -201,19 +202,21 @@ class StudyEnded:
 
 Event = SegmentIssued | Reported | SegmentEnded | Commanded | Ticked | StudyEnded
 
-_events: TypeAdapter[Event] = TypeAdapter(
-    Annotated[Event, Discriminator("event")], config=ConfigDict(ser_json_inf_nan="strings")
-)
+
+@cache
+def _events() -> TypeAdapter[Event]:
+    # Made when first needed: it takes a tenth of a second, and `tune --help` needs none.
+    return TypeAdapter(Annotated[Event, Discriminator("event")], config=ConfigDict(ser_json_inf_nan="strings"))
 
 
 def encode_event(event: Event) -> bytes:
     """The event as one line of strict JSON (UTF-8)."""
-    return _events.dump_json(event)
+    return _events().dump_json(event)
 
 
 def decode_event(data: bytes | str) -> Event:
     """The event that `encode_event` wrote."""
-    return _events.validate_json(data)
+    return _events().validate_json(data)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from tuner.store import StudyRecord
 
 def number(value: float | None, digits: int = 5) -> str:
     """A number for a table: significant digits, or a dash."""
-    return "–" if value is None else f"{value:.{digits}g}"
+    return "-" if value is None else f"{value:.{digits}g}"
 
 
 def seconds(value: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,9 +42,9 @@ class Job:
     metric: str
     folder: Path
     """The study's own folder: trials' folders and checkpoints are below it."""
-    resources: Resources = Resources()
-    checkpoint: CheckpointPolicy = CheckpointPolicy()
-    timeouts: Timeouts = Timeouts()
+    resources: Resources = field(default_factory=Resources)
+    checkpoint: CheckpointPolicy = field(default_factory=CheckpointPolicy)
+    timeouts: Timeouts = field(default_factory=Timeouts)
     parallel: int | None = 1
     """The number of workers; None for as many as there is room for."""
 

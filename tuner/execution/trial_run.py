@@ -104,7 +104,7 @@ def run_segment(job: Job, segment: Segment, send: Send, *, device: str = "cpu", 
             ending = _run(job, segment.config, trial)
         except CheckpointError as error:
             failure = Failure(FailureKind.CHECKPOINT, str(error))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (whatever the objective lets out is its failure, not ours)
             failure = failure_of(error)
         except SystemExit as error:
             failure = Failure(FailureKind.EXCEPTION, f"the objective called sys.exit({error.code!r})")

@@ -16,7 +16,7 @@ from tuner.objective import TrialHandle
 from tuner.records import Config
 from tuner.training.clipping import clip_divisor, global_norm, norms
 from tuner.training.data import DeviceData, Examples, device_data, epoch_batches, n_batches
-from tuner.training.dynamics import Dynamics, is_sampled, memory_peak_mib, to_floats, update_ratio
+from tuner.training.dynamics import Dynamics, is_sampled, memory_peak_mib, needs_norm, to_floats, update_ratio
 from tuner.training.evaluation import evaluate
 from tuner.training.optimizer import Optimizer
 from tuner.training.randomness import cpu_threads, seeded
@@ -103,8 +103,7 @@ def train_epoch(job: _Job, epoch: int) -> dict[str, float]:
         asked = time.perf_counter()
         batch = next(batches)
         dynamics.data_seconds += time.perf_counter() - asked
-        sampled = job.measure and is_sampled(step, job.steps_per_epoch)
-        train_step(job, batch, rates[step], dynamics, sampled)
+        train_step(job, step, batch, rates[step], dynamics)
     summary = dynamics.summary(job.settings.clip_norm)  # waits for the device
     seconds = time.perf_counter() - started
     return {
@@ -119,8 +118,8 @@ def train_epoch(job: _Job, epoch: int) -> dict[str, float]:
     }
 
 
-def train_step(job: _Job, batch: Examples, lr: Tensor, dynamics: Dynamics, sampled: bool) -> None:
-    """Forward, backward, clip, update; what is measured stays on the device."""
+def train_step(job: _Job, step: int, batch: Examples, lr: Tensor, dynamics: Dynamics) -> None:
+    """Step `step` (from 0) of an epoch: forward, backward, clip, update. What is measured stays on the device."""
     optimizer, clip_norm = job.optimizer, job.settings.clip_norm
 
     optimizer.zero_grad()
@@ -129,13 +128,14 @@ def train_step(job: _Job, batch: Examples, lr: Tensor, dynamics: Dynamics, sampl
     torch.autograd.backward(loss)
 
     divisor = None
-    if clip_norm is not None or job.measure:
+    if clip_norm is not None or (job.measure and needs_norm(step, clip_norm)):
         gradient_norms = norms(optimizer.gradients())
         if clip_norm is not None:
             divisor = clip_divisor(torch.linalg.vector_norm(gradient_norms), clip_norm)
         if job.measure:
-            dynamics.gradient_norms.append(gradient_norms)
+            dynamics.gradient_norms[step] = gradient_norms
 
+    sampled = job.measure and is_sampled(step, job.steps_per_epoch)
     before = [parameter.detach().clone() for parameter in optimizer.parameters] if sampled else []
     optimizer.step(lr, divisor)
     if sampled:

@@ -15,6 +15,14 @@ from tuner.store import HEARTBEAT_SECONDS, StudyStore, Writer
 
 COMMANDS_SECONDS = 1.0
 
+Watch = Callable[[StudyController], None]
+"""Told of every commit; to show progress, say."""
+
+
+def unwatched(controller: StudyController) -> None:
+    """A Watch that looks away."""
+
+
 
 @final
 class StudyDriver:
@@ -28,7 +36,7 @@ class StudyDriver:
         folder: Path,
         *,
         commands_seen: int = 0,
-        watch: Callable[[StudyController], None] = lambda controller: None,
+        watch: Watch,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._controller = controller

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +16,9 @@ from tuner.schedule import make_scheduler
 from tuner.search import make_sampler
 from tuner.spec import Budget, StudySpec
 from tuner.store import JournalEntry, StudyState, StudyStore, Writer
-from tuner.workflows.driver import StudyDriver
+from tuner.workflows.driver import StudyDriver, Watch, unwatched
 from tuner.workflows.places import make_private, study_folder
 from tuner.workflows.study import Study
-
-Watch = Callable[[StudyController], None]
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ def run(
     objective: Any = None,
     *,
     options: Options = Options(),
-    watch: Watch = lambda controller: None,
+    watch: Watch = unwatched,
 ) -> None:
     """Run a study, or go on with it, until it ends; nothing if it has.
 

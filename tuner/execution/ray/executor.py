@@ -115,7 +115,7 @@ class Desk:
 
 def _gpus_that_fit(job: Job) -> float:
     """The GPUs of a worker. Raises SpecError if no worker would fit into the cluster."""
-    there = ray.cluster_resources()
+    there = ray.cluster_resources()  # type: ignore[no-untyped-call]
     cpus = there.get("CPU", 0.0)
     if job.resources.cpus > cpus:
         raise SpecError(
@@ -128,8 +128,8 @@ def _gpus_that_fit(job: Job) -> float:
 
 def _start_mailbox() -> Any:
     beside_the_driver = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    options = {"num_cpus": 0, "max_concurrency": 10_000, "scheduling_strategy": beside_the_driver}
-    return ray.remote(**options)(Mailbox).remote()
+    actor: Any = ray.remote(Mailbox)
+    return actor.options(num_cpus=0, max_concurrency=10_000, scheduling_strategy=beside_the_driver).remote()
 
 
 @contextmanager
