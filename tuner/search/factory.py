@@ -11,10 +11,7 @@ proposals would otherwise pass a relative test whatever they are worth (BOHB tak
 
 
 def make_sampler(spec: StudySpec) -> Sampler:
-    """The sampler of `spec.sampler`, seeded by `spec.seed`; a library is imported when its sampler is made.
-
-    Raises SpecError if the space is not for it.
-    """
+    """The sampler of `spec.sampler`, seeded by `spec.seed`; a library is imported when its sampler is made."""
     from tuner.search.distinct import DistinctSampler
 
     space, seed = spec.space, spec.seed
