@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 from objectives.mnist import MEAN, STD, Mnist
 from tuner.training import TrainerSettings
 from tuner.training.data import device_data, epoch_batches
-from tuner.training.dynamics import RATIO_EVERY, Dynamics
+from tuner.training.dynamics import NORM_EVERY, RATIO_EVERY, Dynamics
 from tuner.training.optimizer import Optimizer
 from tuner.training.trainer import _Job, train_epoch, train_step
 
@@ -107,28 +107,29 @@ def dynamics_cost(batch, clip, epochs=4):
     """(plain step in µs, what measuring adds to it as a share), from medians of steps that take turns."""
     job = our_job(batch, clip)
     bare = dataclasses.replace(job, measure=False)
-    kinds = {"plain": (bare, False), "measured": (job, False), "sampled": (job, True)}
+    n_steps = job.steps_per_epoch
+    kinds = {"plain": (bare, 0), "measured": (job, 0), "sampled": (job, n_steps - 1)}  # what to run, as which step
     turns = ["plain", "measured", "plain", "measured", "measured", "plain", "sampled"]
     times = {kind: [] for kind in kinds}
     for epoch in range(1, epochs + 1):
         rates, dynamics = job.learning_rates(epoch), Dynamics()
         for step, rows in enumerate(epoch_batches(job.data.train, batch, 0, epoch)):
             kind = turns[step % len(turns)]
-            run, sampled = kinds[kind]
-            times[kind].append(timed(train_step, run, rows, rates[step], dynamics, sampled)[1])
+            run, as_step = kinds[kind]
+            times[kind].append(timed(train_step, run, as_step, rows, rates[step], dynamics)[1])
     plain, measured, sampled = (statistics.median(times[kind]) for kind in kinds)
-    n_steps = job.steps_per_epoch
-    summary = statistics.median(timed(filled(n_steps).summary, clip)[1] for _ in range(20))
-    bare_summary = statistics.median(timed(filled(n_steps, norms=False).summary, clip)[1] for _ in range(20))
+    n_norms = n_steps if clip else -(-n_steps // NORM_EVERY)
+    summary = statistics.median(timed(filled(n_steps, n_norms).summary, clip)[1] for _ in range(20))
+    bare_summary = statistics.median(timed(filled(n_steps, 0).summary, clip)[1] for _ in range(20))
     n_sampled = n_steps // RATIO_EVERY + 1
-    extra = (measured - plain) * n_steps + (sampled - measured) * n_sampled + summary - bare_summary
+    extra = (measured - plain) * n_norms + (sampled - measured) * n_sampled + summary - bare_summary
     return plain * 1e6, extra / (plain * n_steps)
 
 
-def filled(n_steps, norms=True):
+def filled(n_steps, n_norms):
     values = [torch.tensor(float(i)) for i in range(n_steps)]
-    vectors = [torch.rand(6) for _ in range(n_steps)] if norms else []
-    return Dynamics(values, [128] * n_steps, vectors, values[:13] if norms else [])
+    vectors = {step: torch.rand(6) for step in range(n_norms)}
+    return Dynamics(values, [128] * n_steps, vectors, values[:13] if n_norms else [])
 
 
 def main():

@@ -178,7 +178,7 @@ def test_the_epoch_summary_by_hand():
     dynamics = Dynamics(
         losses=[torch.tensor(v) for v in (1.0, 2.0, math.nan, 4.0)],
         sizes=[10, 10, 10, 2],
-        gradient_norms=[torch.tensor(v) for v in ([1.0], [3.0], [math.inf, 1.0], [3.0, 4.0])],
+        gradient_norms=dict(enumerate(map(torch.tensor, ([1.0], [3.0], [math.inf, 1.0], [3.0, 4.0])))),
         update_ratios=[torch.tensor(0.1), torch.tensor(0.3)],
     )
     summary = dynamics.summary(clip_norm=2.0)
@@ -186,6 +186,9 @@ def test_the_epoch_summary_by_hand():
     assert math.isnan(summary["train_loss"])
     assert (summary["grad_norm_p50"], summary["grad_norm_max"], summary["clip_rate"]) == (3.0, 5.0, 0.75)
     assert summary["update_ratio"] == pytest.approx(0.2)
+    some = Dynamics([torch.tensor(1.0)] * 3, [1] * 3, {0: torch.tensor([2.0]), 2: torch.tensor([math.nan])})
+    assert some.summary(None)["nonfinite_steps"] == 1
+    assert some.summary(None)["grad_norm_p99"] == 2.0
     weighted = Dynamics(losses=[torch.tensor(1.0), torch.tensor(4.0)], sizes=[9, 1]).summary(None)
     assert weighted["train_loss"] == pytest.approx(1.3)
 
