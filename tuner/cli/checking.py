@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from rich.console import Console
-
-from tuner.cli.tables import axes_table
+from tuner.cli.tables import axes_table, console
 from tuner.objective import load_objective
 from tuner.search import make_sampler
 from tuner.spec import StudySpec
@@ -24,11 +22,11 @@ def check(path: Path, overrides: list[str], *, import_objective: bool, as_json: 
     if as_json:
         print(json.dumps({"ok": True, "spec": spec.to_dict(), "points": points}))
         return
-    console = Console()
-    console.print(axes_table(spec))
-    console.print(plan(spec, points))
+    out = console()
+    out.print(axes_table(spec))
+    out.print(plan(spec, points))
     where = "" if import_objective else " (the objective was not imported)"
-    console.print(f"[green]{path} is fine[/green]{where}. Run it: tune run {path}")
+    out.print(f"[green]{path} is fine[/green]{where}. Run it: tune run {path}")
 
 
 def plan(spec: StudySpec, points: int | None) -> str:

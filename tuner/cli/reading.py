@@ -14,6 +14,7 @@ from rich.markup import escape
 from tuner.analysis import best_trial, counts, leaderboard
 from tuner.cli.tables import (
     configuration,
+    console,
     curve_table,
     failures_table,
     leaderboard_table,
@@ -49,7 +50,7 @@ def list_studies(store: str | None, *, as_json: bool) -> None:
             ]
         )
     elif rows:
-        Console().print(studies_table(rows))
+        console().print(studies_table(rows))
     else:
         print("No studies yet. Run one: tune run search_spaces/mnist.yaml")
 
@@ -60,35 +61,33 @@ def show(name: str, store: str | None, *, top: int, as_json: bool) -> None:
     if as_json:
         print_json(study.to_dict())
     else:
-        print_study(Console(), study, top)
+        print_study(console(), study, top)
 
 
-def print_study(console: Console, study: Study, top: int) -> None:
+def print_study(out: Console, study: Study, top: int) -> None:
     """How a study stands: counts, leaderboard, best configuration."""
     trials, spec, record = study.trials, study.spec, study.record
     by_state = ", ".join(f"{count} {state}" for state, count in counts(trials).items() if count)
     why = f" ({record.reason})" if record.reason else ""
-    console.print(
-        f"[bold]{escape(study.name)}[/bold]: {record.state.value}{escape(why)}; {by_state or 'no trials yet'}"
-    )
+    out.print(f"[bold]{escape(study.name)}[/bold]: {record.state.value}{escape(why)}; {by_state or 'no trials yet'}")
     ranked = leaderboard(trials, spec.metric)
     if ranked:
-        console.print()
+        out.print()
         title = f"best {min(top, len(ranked))} of {len(trials)} trials"
-        console.print(leaderboard_table(spec, ranked[:top], title))
+        out.print(leaderboard_table(spec, ranked[:top], title, out.width))
         best = ranked[0]
-        console.print()
-        console.print(
+        out.print()
+        out.print(
             f"[bold]best[/bold]: trial {best.number}, {escape(spec.metric.name)} {number(best.value)} "
             f"at {spec.scheduler.unit} {best.resource}{_others(best)}"
         )
-        console.print(f"  {configuration(best.config, list(best.config))}")
+        out.print(f"  {configuration(best.config, list(best.config))}")
     failed = [trial for trial in trials if trial.failure is not None]
     if failed:
-        console.print()
-        console.print(failures_table(failed[:5]))
+        out.print()
+        out.print(failures_table(failed[:5]))
         if len(failed) > 5:
-            console.print(f"... and {len(failed) - 5} more: tune show {study.name} --json")
+            out.print(f"... and {len(failed) - 5} more: tune show {study.name} --json")
 
 
 def _others(best: TrialSummary) -> str:
@@ -110,17 +109,17 @@ def trial(name: str, index: int, store: str | None, *, log: bool, as_json: bool)
     if as_json:
         print_json(_trial_dict(study, found, reports))
         return
-    console = Console()
-    console.print(
+    out = console()
+    out.print(
         f"[bold]{escape(name)}, trial {index}[/bold]: {found.state.value}"
         f"{f' ({escape(found.reason)})' if found.reason else ''}; {found.segments} segments, {seconds(found.seconds)}"
     )
-    console.print(f"  {configuration(found.config, list(found.config))}")
+    out.print(f"  {configuration(found.config, list(found.config))}")
     if found.failure is not None:
-        console.print(f"[red]{escape(f'{found.failure.kind}: {found.failure.message}')}[/red]")
-        console.print(escape(found.failure.details), highlight=False)
-    console.print(curve_table(reports, study.spec.scheduler.unit))
-    console.print(f"log: {path}", soft_wrap=True)
+        out.print(f"[red]{escape(f'{found.failure.kind}: {found.failure.message}')}[/red]")
+        out.print(escape(found.failure.details), highlight=False)
+    out.print(curve_table(reports, study.spec, out.width))
+    out.print(f"log: {path}", soft_wrap=True)
 
 
 def _trial_dict(study: Study, found: TrialSummary, reports: list[Report]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from tuner.analysis import best_trial
 from tuner.cli.checking import plan
 from tuner.cli.progress import ProgressDisplay
 from tuner.cli.reading import print_json, print_study
+from tuner.cli.tables import console as terminal
 from tuner.objective import load_objective
 from tuner.search import make_sampler
 from tuner.spec.load import load_spec
@@ -46,7 +47,7 @@ def run_spec(
     points = make_sampler(spec).size()
     opened = open_store(store)
     study, was_there = workflow.start(opened, spec, fresh=fresh)
-    console = Console(stderr=as_json)
+    console = terminal(stderr=as_json)
     if workflow.finished(study):
         console.print(f"{study.name} is done already; tune resume {study.name} --trials N extends it.")
         _last_words(console, study, store, as_json=as_json)
@@ -76,7 +77,7 @@ def resume(
     workflow.choose_executor(study.spec, options)
     if workflow.finished(study) or trials is not None or minutes is not None:
         workflow.extend(opened, name, author=getpass.getuser(), trials=trials, minutes=minutes)
-    console = Console(stderr=as_json)
+    console = terminal(stderr=as_json)
     console.print(f"going on with {name}: {len(study.trials)} trials so far")
     _run(console, opened, study, objective, options, store, as_json=as_json)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -11,6 +12,23 @@ from tuner.records import Report, TrialSummary, Value
 from tuner.space import describe
 from tuner.spec import StudySpec
 from tuner.store import StudyRecord
+
+WIDE = 150
+"""Columns of a table that nobody's terminal limits."""
+
+CURVE_FIRST = (
+    "train_loss",
+    "train_eval_loss",
+    "val_loss",
+    "val_accuracy",
+    "gap",
+    "lr",
+    "grad_norm_p50",
+    "grad_norm_p99",
+    "clip_rate",
+    "update_ratio",
+)
+"""The metrics of a curve that are shown first, if they are there."""
 
 
 def number(value: float | None, digits: int = 5) -> str:
@@ -30,7 +48,7 @@ def setting(value: Value) -> str:
     """A value of a configuration; None is an axis that is off."""
     if value is None:
         return "off"
-    return number(value, 4) if isinstance(value, float) else escape(str(value))
+    return number(value, 3) if isinstance(value, float) else escape(str(value))
 
 
 def configuration(config: Mapping[str, Value], names: Sequence[str]) -> str:
@@ -38,26 +56,27 @@ def configuration(config: Mapping[str, Value], names: Sequence[str]) -> str:
     return "  ".join(f"{escape(name)}={setting(config[name])}" for name in names if name in config)
 
 
-def leaderboard_table(spec: StudySpec, trials: Sequence[TrialSummary], title: str) -> Table:
-    """Trials, best first, with a column per axis."""
+def console(*, stderr: bool = False) -> Console:
+    """The terminal; wide enough for tables where the output goes to a file or a pipe."""
+    made = Console(stderr=stderr)
+    return made if made.is_terminal else Console(stderr=stderr, width=WIDE)
+
+
+def leaderboard_table(spec: StudySpec, trials: Sequence[TrialSummary], title: str, width: int) -> Table:
+    """Trials, best first, with a column per axis; fewer other columns where `width` is narrow."""
     metric = spec.metric
     which = "" if metric.value == "last" else " (best)"
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
-    for heading in ("trial", f"{escape(metric.name)}{which}", "gap", f"{spec.scheduler.unit}s", "time"):
-        table.add_column(heading, justify="right")
-    table.add_column("state")
+    narrow = width < WIDE - 40
+    fixed = ["trial", f"{escape(metric.name)}{which}", f"{spec.scheduler.unit}s"]
+    for heading in fixed if narrow else [*fixed, "gap", "time", "state"]:
+        table.add_column(heading, justify="left" if heading == "state" else "right", no_wrap=True)
     for name in spec.axes:
-        table.add_column(escape(name), justify="right")
+        table.add_column(escape(name), justify="right", no_wrap=True)
     for trial in trials:
-        table.add_row(
-            str(trial.number),
-            number(trial.value),
-            number(trial.gap, 3),
-            str(trial.resource),
-            seconds(trial.seconds),
-            trial.state.value,
-            *(setting(trial.config[name]) if name in trial.config else "" for name in spec.axes),
-        )
+        more = [] if narrow else [number(trial.gap, 3), seconds(trial.seconds), trial.state.value]
+        axes = [setting(trial.config[name]) if name in trial.config else "" for name in spec.axes]
+        table.add_row(str(trial.number), number(trial.value), str(trial.resource), *more, *axes)
     return table
 
 
@@ -94,20 +113,30 @@ def studies_table(rows: Sequence[tuple[StudyRecord, int, TrialSummary | None]]) 
     return table
 
 
-def curve_table(reports: Sequence[Report], unit: str) -> Table:
-    """A trial's reports, a row each."""
-    names = list(dict.fromkeys(name for report in reports for name in report.metrics))
+def curve_table(reports: Sequence[Report], spec: StudySpec, width: int) -> Table:
+    """A trial's reports, a row each, with as many metrics as `width` has room for: the tuned one first."""
+    unit = spec.scheduler.unit
+    there = dict.fromkeys(name for report in reports for name in report.metrics)
+    first = [name for name in (spec.metric.name, *CURVE_FIRST) if name in there]
+    ordered = [name for name in dict.fromkeys([*first, *there]) if name not in (unit, "step", "seconds")]
+    names, left = [], width - 16
+    for name in ordered:
+        left -= max(len(name), 8) + 2
+        if left < 0:
+            break
+        names.append(name)
     table = Table(header_style="bold", box=None, pad_edge=False)
-    table.add_column(unit, justify="right")
-    table.add_column("seconds", justify="right")
-    for name in names:
-        table.add_column(escape(name), justify="right")
+    for heading in (unit, "seconds", *names):
+        table.add_column(escape(heading), justify="right", no_wrap=True)
     for report in reports:
         table.add_row(
             str(report.resource),
             f"{report.seconds:.2f}",
             *(number(report.metrics.get(name), 4) for name in names),
         )
+    if len(names) < len(ordered):
+        table.caption = f"and {', '.join(ordered[len(names) :])}: with --json"
+        table.caption_justify = "left"
     return table
 
 

@@ -4,7 +4,8 @@ Why lists of tensors and torch's fused kernels: on one thread, a batch of 128 an
 process (medians of 250 steps, forward and backward 2.8 ms of each), a step took 3.6 ms so, 3.7 ms with all parameters
 in one flat buffer and the same kernel, 4.2 ms flat with elementwise operations, 4.0 ms with
 torch.optim.AdamW(fused=True) and clip_grad_norm_, 5.2 ms with torch's default and 6.4 ms with the pure rules. So a flat
-buffer gains nothing, and the kernel's own division of the gradient saves the pass that clipping would need.
+buffer gains nothing, and the kernel's own division of the gradient saves the pass that clipping would need. Called
+directly, the kernel took 0.13 ms of that in a loop of its own, and torch.optim's function around it 0.22 ms.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class RayTuneExecutor:
 
     def run(self, job: Job, driver: Driver) -> None:
         """See Executor. Raises SpecError if a worker would not fit, RunFailed if the workers are gone."""
-        with _connected(self._address):
+        with connected(self._address):
             gpus = _gpus_that_fit(job)
             mailbox = _start_mailbox()
             crew = Crew(job, mailbox, gpus)
@@ -133,7 +133,7 @@ def _start_mailbox() -> Any:
 
 
 @contextmanager
-def _connected(address: str | None) -> Iterator[None]:
+def connected(address: str | None) -> Iterator[None]:
     """Ray, started here and stopped again, unless this process was connected before."""
     ours = not ray.is_initialized()
     if ours:

@@ -16,6 +16,7 @@ from ray import cloudpickle, tune
 
 from tuner.execution._base import Job, Message
 from tuner.execution.devices import device_of
+from tuner.execution.ray.isolated import run_isolated
 from tuner.execution.ray.mailbox import Answer, Close, Envelope, Need
 from tuner.execution.trial_run import run_segment
 from tuner.records import Decision, Ending, Failure, FailureKind, Report, Segment, SegmentEnd
@@ -89,31 +90,32 @@ class Postbox:
                     os._exit(1)  # a stuck objective cannot be ended otherwise; Tune starts the worker again
 
 
-def work(tune_config: Mapping[str, Any], *, mailbox: Any, job_bytes: bytes, path: str, gpus: float) -> None:
+def work(tune_config: Mapping[str, Any], *, mailbox: Any, job_bytes: bytes, path: list[str], gpus: float) -> None:
     """The Tune trainable: one worker's life."""
     del tune_config
-    if path not in sys.path:
-        sys.path.insert(0, path)  # where the driver found the objective's module
+    sys.path.extend(entry for entry in path if entry not in sys.path)
     postbox = Postbox(mailbox, tune.get_context().get_trial_id())
     try:
         job: Job = cloudpickle.loads(job_bytes)
-    except Exception as error:  # the objective's module, or one that it imports, is not to be had here
+    except Exception as error:  # noqa: BLE001 the objective's module, or one that it imports, is not to be had here
         postbox.broken(f"{type(error).__name__}: {error}")
-        raise
+        return
     postbox.timeout = job.timeouts.report
     end: SegmentEnd | None = None
     while not isinstance(answer := postbox.pull(end), Close):
         assert isinstance(answer, Segment)
+        run = run_isolated if job.resources.isolate else run_segment
         try:
-            end = run_segment(job, answer, postbox.send, device=device_of(gpus))
+            end = run(job, answer, postbox.send, device=device_of(gpus))
         except OSError as error:  # a full disk, a folder that went away
             failure = Failure(FailureKind.EXCEPTION, f"{type(error).__name__}: {error}")
             end = SegmentEnd(answer.trial, answer.index, Ending.FAILED, failure)
 
 
-def search_path() -> str:
-    """The folder that workers import objectives from: the driver's working directory."""
-    return str(Path.cwd())
+def search_path() -> list[str]:
+    """Where the driver imports from, and so its workers: its working directory, and what is on its path."""
+    here = str(Path.cwd())
+    return [here, *(entry or here for entry in sys.path)]
 
 
 def _timed_out(segment: Segment, timeout: float | None) -> SegmentEnd:

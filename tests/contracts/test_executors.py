@@ -1,0 +1,135 @@
+"""The executors against their contract, and against each other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from executors import CHECKS, Curve, decisions_of, play
+
+from tuner.errors import RunFailed, SpecError
+from tuner.execution import LocalExecutor
+from tuner.records import Ending, FailureKind, TrialState
+
+
+@pytest.fixture(scope="module")
+def ray_executor():
+    """One Ray for all tests of this file; executors use a connection that is there."""
+    from tuner.execution.ray.executor import RayTuneExecutor, connected
+
+    with connected(None):
+        yield RayTuneExecutor()
+
+
+@pytest.fixture(params=["local", "ray"])
+def make(request):
+    executor = LocalExecutor() if request.param == "local" else request.getfixturevalue("ray_executor")
+    return lambda: executor
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_contract(make, check, tmp_path):
+    check(make, tmp_path)
+
+
+def test_with_one_worker_local_and_ray_give_the_same_trials(ray_executor, tmp_path):
+    local = play(LocalExecutor(), tmp_path / "local", Curve(), budget={"trials": 20}, sampler={"name": "tpe"})
+    ray = play(ray_executor, tmp_path / "ray", Curve(), budget={"trials": 20}, sampler={"name": "tpe"})
+    assert decisions_of(local) == decisions_of(ray)
+
+
+def test_two_workers_share_the_work(ray_executor, tmp_path):
+    recorder = play(ray_executor, tmp_path, Slow(), parallel=2, budget={"trials": 8})
+    workers = {(tmp_path / str(trial.number) / "worker").read_text() for trial in recorder.controller.trials}
+    assert len(workers) == 2
+    assert all(trial.ended for trial in recorder.controller.trials)
+
+
+def test_a_killed_worker_is_replaced_and_its_trial_goes_on(ray_executor, tmp_path):
+    recorder = play(ray_executor, tmp_path, KillsItsWorkerOnce(), parallel=2, budget={"trials": 4})
+    lost = [end for end in recorder.ends if end.ending is Ending.LOST]
+    assert [end.trial for end in lost] == [1]
+    assert all(trial.failure is None for trial in recorder.controller.trials)
+    again = [segment for segment in recorder.pulled if segment.trial == 1]
+    assert (again[1].index, again[1].start) == (1, 2), "it goes on from its last checkpoint"
+
+
+def test_silence_becomes_a_failure(ray_executor, tmp_path):
+    parts = {"timeouts": {"report": 1.0}, "budget": {"trials": 3}, "failures": {"retries": 0}}
+    recorder = play(ray_executor, tmp_path, SilentOnce(), **parts)
+    assert [trial.failure and trial.failure.kind for trial in recorder.controller.trials] == [
+        None,
+        FailureKind.TIMEOUT,
+        None,
+    ]
+
+
+def test_isolated_segments_have_a_process_each(ray_executor, tmp_path):
+    parts = {"resources": {"isolate": True}, "budget": {"trials": 3}, "failures": {"retries": 0}}
+    recorder = play(ray_executor, tmp_path, DiesInTrialOne(), **parts)
+    pids = [(tmp_path / name / "pid").read_text() for name in ("0", "2")]
+    assert len({pid for text in pids for pid in text.split()}) == sum(len(text.split()) for text in pids)
+    failed = recorder.controller.trials[1]
+    assert failed.state is TrialState.FAILED
+    assert "signal 9" in failed.failure.message
+
+
+def test_an_objective_that_workers_cannot_load_ends_the_run(ray_executor, tmp_path):
+    with pytest.raises(RunFailed, match="cannot load the objective: ValueError: not here"):
+        play(ray_executor, tmp_path, CannotBeLoaded())
+
+
+@pytest.mark.parametrize("resources", [{"cpus": 1000}, {"gpus": 999}])
+def test_more_than_there_is_is_a_mistake(ray_executor, tmp_path, resources):
+    with pytest.raises(SpecError, match="for a worker, but there are"):
+        play(ray_executor, tmp_path, Curve(), resources=resources)
+    assert not list(tmp_path.iterdir())
+
+
+class Slow:
+    def __call__(self, config, trial):
+        (trial.folder / "worker").write_text(str(os.getpid()))
+        time.sleep(0.2)
+        for epoch in range(trial.start + 1, trial.until + 1):
+            trial.report(epoch, checkpoint={}, loss=config["x"])
+
+
+class KillsItsWorkerOnce:
+    def __call__(self, config, trial):
+        marker = trial.folder / "killed"
+        for epoch in range(trial.start + 1, trial.horizon + 1):
+            if trial.number == 1 and epoch == 3 and not marker.exists():
+                marker.touch()
+                time.sleep(1.0)  # let the last report leave
+                os.kill(os.getpid(), signal.SIGKILL)
+            trial.report(epoch, checkpoint={}, loss=-float(trial.number == 1))
+
+
+class SilentOnce:
+    def __call__(self, config, trial):
+        if trial.number == 1:
+            time.sleep(60)
+        for epoch in range(trial.start + 1, trial.until + 1):
+            trial.report(epoch, checkpoint={}, loss=config["x"])
+
+
+class DiesInTrialOne:
+    def __call__(self, config, trial):
+        with (trial.folder / "pid").open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        if trial.number == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        for epoch in range(trial.start + 1, trial.until + 1):
+            trial.report(epoch, checkpoint={}, loss=config["x"])
+
+
+class CannotBeLoaded:
+    def __reduce__(self):
+        return (_raise, (Path.cwd().name,))
+
+
+def _raise(name):
+    raise ValueError("not here")
