@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import threading
 from typing import Any, Self, final
@@ -65,6 +66,8 @@ class Crew:
         )
 
     def _run(self) -> None:
+        # A worker that dies is replaced, and the study says so; Tune would print the actor's obituary, three times.
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         try:
             self._tuner.fit()
         except BaseException as error:  # noqa: BLE001 (told by whoever waits for the workers)
