@@ -214,6 +214,21 @@ def test_the_gap_is_measured_with_dropout_off_on_as_many_rows():
     assert max(evaluated) - min(evaluated) < max(r["train_loss"] for r in trial.metrics) - min(evaluated)
 
 
+def test_dropout_is_a_function_of_seed_and_epoch():
+    drawn = []
+
+    class Drawing(Blobs):
+        def prepare(self, inputs):
+            if not torch.is_inference_mode_enabled():
+                drawn.append(torch.rand(()).item())
+            return inputs
+
+    for seed in (0, 1, 0):
+        run({"batch_size": 200}, task=Drawing(), seed=seed)
+    assert len(set(drawn)) == 6
+    assert drawn[:3] == drawn[6:]
+
+
 def test_frozen_and_unused_parameters_are_left_alone():
     class Partly(Blobs):
         def model(self, config):
