@@ -160,12 +160,15 @@ def schema() -> None:
     checking.print_schema()
 
 
-def main() -> None:
-    """The entry point: every mistake is one clear message; exit code 2 for the user's, 1 for a failed run."""
+def main(arguments: list[str] | None = None) -> None:
+    """The entry point: every mistake is one clear message; exit code 2 for the user's, 1 for a failed run.
+
+    `arguments` are those of the command line, if it is not this process's own.
+    """
     from tuner.errors import TunerError
 
     try:
-        app()
+        app(arguments)
     except TunerError as error:
         sys.stdout.flush()
         print(f"error: {error}", file=sys.stderr)

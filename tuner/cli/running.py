@@ -6,7 +6,7 @@ import getpass
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,11 @@ def _run(
     as_json: bool,
 ) -> None:
     try:
-        with _terminated_like_interrupted(), ProgressDisplay(console, quiet=as_json) as display:
+        with (
+            _terminated_like_interrupted(),
+            redirect_stdout(sys.stderr) if as_json else nullcontext(),  # an objective may print
+            ProgressDisplay(console, quiet=as_json) as display,
+        ):
             workflow.run(opened, study, objective, options=options, watch=display)
     except KeyboardInterrupt:
         again = f"tune resume {study.name}{_store_option(store)}"
