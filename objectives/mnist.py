@@ -27,6 +27,9 @@ class Mnist(Task):
     def __init__(self, train_samples: int = N_TRAIN) -> None:
         self.train_samples = train_samples
 
+    def fetch(self) -> None:
+        training_images()
+
     def data(self) -> Splits:
         images, labels = (torch.from_numpy(array) for array in training_images())
         inputs, targets = images.flatten(1), labels.long()

@@ -54,10 +54,9 @@ def run(
         **parts,
     }
     spec = StudySpec.from_dict(data)
-    opened = open_store(store)
-    found, _ = workflow.start(opened, spec, fresh=fresh)
-    workflow.run(opened, found, objective, options=workflow.Options(address=address), watch=watch or unwatched)
-    return found
+    spec, _ = workflow.settle_name(open_store(store, create=False), spec, fresh=fresh)
+    prepared = workflow.prepare(spec, objective, workflow.Options(address=address))
+    return workflow.run(open_store(store), prepared, watch or unwatched)
 
 
 def resume(
@@ -75,10 +74,9 @@ def resume(
     `objective` is needed for closures and notebooks; otherwise the spec's is imported.
     """
     opened = open_store(store, create=False)
+    prepared = workflow.prepare(opened.study(name).spec, objective, workflow.Options(address=address))
     workflow.extend(opened, name, author=getpass.getuser(), trials=trials, minutes=minutes)
-    found = Study(opened, name)
-    workflow.run(opened, found, objective, options=workflow.Options(address=address), watch=watch or unwatched)
-    return found
+    return workflow.run(opened, prepared, watch or unwatched)
 
 
 def study(name: str, *, store: str | Path | None = None) -> Study:

@@ -128,6 +128,8 @@ def test_a_study_whose_code_is_broken_is_given_up_with_exit_code_1(place):
     assert "raise RuntimeError" in trial["details"]
 
 
+MNIST = ["--set", "objective=objectives.mnist:Mnist"]
+
 MISTAKES = {
     "no file": (["run", "nope.yaml"], "nope.yaml"),
     "unknown key": (["run", "spec.yaml", "--set", "budgett.trials=3"], "budget"),
@@ -142,6 +144,10 @@ MISTAKES = {
     "rungs": (["run", "spec.yaml", "--set", "scheduler.min_resource=10"], "min_resource"),
     "no study": (["show", "demo"], "demo"),
     "no study to resume": (["resume", "demo"], "demo"),
+    "too many gpus": (["run", "spec.yaml", "--set", "resources.gpus=64"], "64 GPUs for a worker, but there are"),
+    "trainer's setting": (["run", "spec.yaml", *MNIST, "--set", "fixed.optimizer=adamm"], "fixed.optimizer"),
+    "trainer's axis": (["check", "spec.yaml", *MNIST, "--set", "space.lr={float: [-1, 1]}"], "space.lr"),
+    "trainer's unit": (["check", "spec.yaml", *MNIST, "--set", "scheduler.unit=step"], "scheduler.unit"),
     "check": (["check", "spec.yaml", "--set", "space.x.float=[1, 0]"], "low must be below high"),
     "store": (["run", "spec.yaml", "--store", "mysql://me:secret@host/db"], "mysql"),
 }

@@ -11,13 +11,14 @@ from tuner.search import make_sampler
 from tuner.spec import StudySpec
 from tuner.spec.load import load_spec
 from tuner.spec.schema import schema
+from tuner.workflows.fit import check_fit
 
 
 def check(path: Path, overrides: list[str], *, import_objective: bool, as_json: bool) -> None:
     """Load a spec, and its objective unless told otherwise; say what was understood."""
     spec = load_spec(path, overrides)
     if import_objective:
-        load_objective(spec.objective)
+        check_fit(spec, load_objective(spec.objective))
     points = make_sampler(spec).size()
     if as_json:
         print(json.dumps({"ok": True, "spec": spec.to_dict(), "points": points}))

@@ -18,7 +18,6 @@ from tuner.cli.checking import plan
 from tuner.cli.progress import ProgressDisplay
 from tuner.cli.reading import print_json, print_study
 from tuner.cli.tables import console as terminal
-from tuner.objective import load_objective
 from tuner.search import make_sampler
 from tuner.spec.load import load_spec
 from tuner.store import SqlStore, default_store_url, open_store
@@ -40,22 +39,21 @@ def run_spec(
     as_json: bool,
 ) -> None:
     """`tune run`."""
-    options = workflow.Options(executor=executor, parallel=parallel, address=address)
     spec = load_spec(path, overrides)
-    objective = load_objective(spec.objective)
-    workflow.choose_executor(spec, options)
     points = make_sampler(spec).size()
-    opened = open_store(store)
-    study, was_there = workflow.start(opened, spec, fresh=fresh)
+    spec, was_there = workflow.settle_name(open_store(store, create=False), spec, fresh=fresh)
     console = terminal(stderr=as_json)
-    if workflow.finished(study):
+    if was_there and workflow.finished(study := Study(open_store(store), spec.study)):
         console.print(f"{study.name} is done already; tune resume {study.name} --trials N extends it.")
         _last_words(console, study, store, as_json=as_json)
         return
-    console.print(escape(plan(study.spec, points)))
+    options = workflow.Options(executor=executor, parallel=parallel, address=address)
+    prepared = workflow.prepare(spec, options=options)
+    opened = open_store(store)
+    console.print(escape(plan(spec, points)))
     if was_there:
-        console.print(f"going on with {study.name}: {len(study.trials)} trials so far")
-    _run(console, opened, study, objective, options, store, as_json=as_json)
+        console.print(f"going on with {spec.study}: {len(opened.trials(spec.study))} trials so far")
+    _run(console, opened, prepared, store, as_json=as_json)
 
 
 def resume(
@@ -73,34 +71,24 @@ def resume(
     opened = open_store(store, create=False)
     study = Study(opened, name)
     options = workflow.Options(executor=executor, parallel=parallel, address=address)
-    objective = load_objective(study.spec.objective)
-    workflow.choose_executor(study.spec, options)
+    prepared = workflow.prepare(study.spec, options=options)
     if workflow.finished(study) or trials is not None or minutes is not None:
         workflow.extend(opened, name, author=getpass.getuser(), trials=trials, minutes=minutes)
     console = terminal(stderr=as_json)
     console.print(f"going on with {name}: {len(study.trials)} trials so far")
-    _run(console, opened, study, objective, options, store, as_json=as_json)
+    _run(console, opened, prepared, store, as_json=as_json)
 
 
-def _run(
-    console: Console,
-    opened: SqlStore,
-    study: Study,
-    objective: Any,
-    options: workflow.Options,
-    store: str | None,
-    *,
-    as_json: bool,
-) -> None:
+def _run(console: Console, opened: SqlStore, prepared: workflow.Prepared, store: str | None, *, as_json: bool) -> None:
     try:
         with (
             _terminated_like_interrupted(),
             redirect_stdout(sys.stderr) if as_json else nullcontext(),  # an objective may print
             ProgressDisplay(console, quiet=as_json) as display,
         ):
-            workflow.run(opened, study, objective, options=options, watch=display)
+            study = workflow.run(opened, prepared, display)
     except KeyboardInterrupt:
-        again = f"tune resume {study.name}{_store_option(store)}"
+        again = f"tune resume {prepared.spec.study}{_store_option(store)}"
         console.print(f"\ninterrupted; everything reported is saved. Go on with: {again}")
         sys.exit(INTERRUPTED)
     _last_words(console, study, store, as_json=as_json)

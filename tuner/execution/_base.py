@@ -59,6 +59,10 @@ class Executor(Protocol):
     told to stop.
     """
 
+    def check(self, job: Job) -> None:
+        """Raise SpecError if there is no room for a worker of this job."""
+        ...
+
     def run(self, job: Job, driver: Driver) -> None:
         """Return once the driver has nothing left to hand out."""
         ...

@@ -18,6 +18,10 @@ NAME = "local"
 class LocalExecutor:
     """Segments one after the other. `resources.isolate` and `timeouts` need a process of their own: use ray."""
 
+    def check(self, job: Job) -> None:
+        """See Executor."""
+        local_device(job)
+
     def run(self, job: Job, driver: Driver) -> None:
         """See Executor."""
 

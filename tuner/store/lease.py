@@ -77,5 +77,5 @@ def refuse_if_held(row: RowMapping, now: float) -> None:
         remedy = "As soon as that process is over, the study is free."
     raise StudyHeld(
         f"study {row['name']!r} is being written by process {found.pid} on host {found.host}, since {since}",
-        hint=f"Wait for it, or stop it with `tune stop {row['name']}`. {remedy}",
+        hint=f"Wait for it, or interrupt it (Ctrl-C saves the study). {remedy}",
     )

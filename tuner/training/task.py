@@ -33,6 +33,10 @@ class Task(ABC):
     wants_gpu: ClassVar[bool] = True
     """Whether `gpus: auto` should give it a GPU where there is one."""
 
+    def fetch(self) -> None:
+        """Put what `data` reads where it finds it: called once, where the study is started. Raises DataError."""
+        return
+
     @abstractmethod
     def data(self) -> Splits:
         """All the data, on the CPU; called once per process. Raises DataError if it cannot be had."""

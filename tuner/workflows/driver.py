@@ -23,7 +23,6 @@ def unwatched(controller: StudyController) -> None:
     """A Watch that looks away."""
 
 
-
 @final
 class StudyDriver:
     """See tuner.execution.Driver. Nothing leaves before its cause is committed; `watch` is told after each commit."""

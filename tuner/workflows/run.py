@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuner.control import StudyController
-from tuner.errors import StudyExists, UserMistake
+from tuner.errors import StudyExists, StudyHeld, UserMistake
 from tuner.execution import Executor, Job, LocalExecutor
 from tuner.objective import load_objective
 from tuner.records import Command, Commanded, CommandKind
@@ -17,6 +17,7 @@ from tuner.search import make_sampler
 from tuner.spec import Budget, StudySpec
 from tuner.store import JournalEntry, StudyState, StudyStore, Writer
 from tuner.workflows.driver import StudyDriver, Watch, unwatched
+from tuner.workflows.fit import check_fit
 from tuner.workflows.places import make_private, study_folder
 from tuner.workflows.study import Study
 
@@ -32,63 +33,85 @@ class Options:
     """The Ray cluster to use."""
 
 
-def start(store: StudyStore, spec: StudySpec, *, fresh: bool = False) -> tuple[Study, bool]:
-    """The study of `spec`, and whether it was there before.
+def settle_name(store: StudyStore, spec: StudySpec, *, fresh: bool = False) -> tuple[StudySpec, bool]:
+    """The spec under the name that its study will have, and whether that study is there already.
 
-    Raises StudyExists if its name belongs to another spec; `fresh` takes the next free name instead.
+    Raises StudyExists if the name belongs to another spec; `fresh` takes the next free name instead.
     """
     names = {record.name for record in store.studies()}
     if fresh:
         spec = spec.model_copy(update={"study": _free_name(spec.study, names)})
     if spec.study not in names:
-        store.create(spec)
-        return Study(store, spec.study), False
+        return spec, False
     there = store.study(spec.study).spec
     if there != spec:
         raise StudyExists(
             f"study {spec.study!r} exists with another spec: {'; '.join(differences(there, spec))}",
             hint="Choose another --name, start anew with --fresh, or go on with the old one by `tune resume`.",
         )
-    return Study(store, spec.study), True
+    return spec, True
 
 
 def extend(
     store: StudyStore, name: str, *, author: str, trials: int | None = None, minutes: float | None = None
 ) -> None:
     """Let a study go on beyond its end, or beyond its budget: `trials` and `minutes` are the new totals."""
-    store.study(name)
+    holder = store.study(name).holder
+    if holder is not None:
+        raise StudyHeld(
+            f"study {name} is running, in process {holder.pid} on {holder.host}",
+            hint="Stop it (Ctrl-C saves it), then resume it with the larger budget.",
+        )
     budget = {key: value for key, value in (("trials", trials), ("minutes", minutes)) if value is not None}
     Budget.model_validate(budget or {"trials": 1})
     store.post(name, Command(CommandKind.EXTEND, author, budget=budget))
 
 
-def run(
-    store: StudyStore,
-    study: Study,
-    objective: Any = None,
-    *,
-    options: Options = Options(),
-    watch: Watch = unwatched,
-) -> None:
-    """Run a study, or go on with it, until it ends; nothing if it has.
+@dataclass(frozen=True)
+class Prepared:
+    """A study that can be run here: everything was looked at, nothing was written."""
 
-    `objective` is the object itself; None imports the spec's. Raises StudyHeld if someone else is running it.
-    KeyboardInterrupt passes through, with everything reported so far kept and the lease given back.
+    spec: StudySpec
+    executor: Executor
+    job: Job
+
+
+def prepare(spec: StudySpec, objective: Any = None, options: Options = Options()) -> Prepared:
+    """Find out whether a study can be run, and get what it needs: the objective, its data, an executor with room.
+
+    `objective` is the object itself; None imports the spec's. Raises UserMistake, or DataError.
     """
-    spec = study.spec
     objective = load_objective(spec.objective) if objective is None else objective
     executor = choose_executor(spec, options)
-    with _writing(store, study.name) as writer:
-        journal = list(store.journal(study.name))
+    job = _job(spec, objective, options)
+    check_fit(spec, objective)
+    executor.check(job)
+    if hasattr(objective, "fetch"):
+        objective.fetch()
+    return Prepared(spec, executor, job)
+
+
+def run(store: StudyStore, prepared: Prepared, watch: Watch = unwatched) -> Study:
+    """Run a study, or go on with it, until it ends; nothing is run if it has.
+
+    Raises StudyHeld if someone else is running it, RunFailed if it cannot go on. KeyboardInterrupt passes through, with
+    everything reported so far kept and the lease given back.
+    """
+    spec = prepared.spec
+    if all(record.name != spec.study for record in store.studies()):
+        store.create(spec)
+    with _writing(store, spec.study) as writer:
+        journal = list(store.journal(spec.study))
         controller = StudyController(spec, make_sampler(spec), make_scheduler(spec.scheduler))
         controller.replay(entry.event for entry in journal)
-        folder = make_private(study_folder(spec))
+        folder = make_private(prepared.job.folder)
         driver = StudyDriver(controller, store, writer, folder, commands_seen=_last_command(journal), watch=watch)
         controller.on_driver_lost()
         driver.follow_commands()
         driver.commit()
         if controller.ended is None:
-            executor.run(_job(spec, objective, options), driver)
+            prepared.executor.run(prepared.job, driver)
+    return Study(store, spec.study)
 
 
 def choose_executor(spec: StudySpec, options: Options) -> Executor:

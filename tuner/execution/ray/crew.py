@@ -14,7 +14,7 @@ from tuner.execution._base import Job
 from tuner.execution.ray.worker import search_path, work
 
 MANY = 10_000
-"""The number of workers for `parallel: auto`: those beyond the cluster's room start when nodes join."""
+"""The number of workers for `parallel: auto` on a cluster: those beyond its room start when nodes join."""
 
 
 GOODBYE_SECONDS = 1.0
@@ -24,12 +24,12 @@ GOODBYE_SECONDS = 1.0
 class Crew:
     """Started once, dismissed once."""
 
-    def __init__(self, job: Job, mailbox: Any, gpus: float) -> None:
+    def __init__(self, job: Job, mailbox: Any, gpus: float, n_workers: int) -> None:
         self.lost: list[str] = []
         """The workers that died, in order, as Tune tells (in its thread: append and pop are atomic)."""
         self.dismissed = False
         self.error: BaseException | None = None
-        self._tuner = self._make_tuner(job, mailbox, gpus)
+        self._tuner = self._make_tuner(job, mailbox, gpus, n_workers)
         self._thread = threading.Thread(target=self._run, name="tune", daemon=True)
 
     def start(self) -> None:
@@ -49,12 +49,12 @@ class Crew:
         self.dismissed = True
         self._thread.join(GOODBYE_SECONDS)
 
-    def _make_tuner(self, job: Job, mailbox: Any, gpus: float) -> tune.Tuner:
+    def _make_tuner(self, job: Job, mailbox: Any, gpus: float, n_workers: int) -> tune.Tuner:
         job_bytes = cloudpickle.dumps(job)  # type: ignore[no-untyped-call]
         trainable = tune.with_parameters(work, mailbox=mailbox, job_bytes=job_bytes, path=search_path(), gpus=gpus)
         return tune.Tuner(
             tune.with_resources(trainable, {"cpu": job.resources.cpus, "gpu": gpus}),
-            tune_config=tune.TuneConfig(num_samples=job.parallel or MANY),
+            tune_config=tune.TuneConfig(num_samples=n_workers),
             run_config=tune.RunConfig(
                 name=job.study,
                 storage_path=tempfile.mkdtemp(prefix="tuner-ray-"),  # disposable: the store is the truth

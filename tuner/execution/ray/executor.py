@@ -14,7 +14,7 @@ from tuner.control import Nothing
 from tuner.errors import RunFailed, SpecError, TunerError
 from tuner.execution._base import Driver, Job, Message
 from tuner.execution.devices import gpus_per_worker
-from tuner.execution.ray.crew import Crew
+from tuner.execution.ray.crew import MANY, Crew
 from tuner.execution.ray.mailbox import Answer, Close, Envelope, Mailbox, Need
 from tuner.records import Ending, Segment, SegmentEnd
 
@@ -29,12 +29,18 @@ class RayTuneExecutor:
     def __init__(self, address: str | None = None) -> None:
         self._address = address
 
+    def check(self, job: Job) -> None:
+        """See Executor. Ray stays connected for the run that follows."""
+        connect(self._address)
+        _gpus_that_fit(job)
+
     def run(self, job: Job, driver: Driver) -> None:
-        """See Executor. Raises SpecError if a worker would not fit, RunFailed if the workers are gone."""
+        """See Executor. Raises RunFailed if the workers are gone."""
         with connected(self._address):
             gpus = _gpus_that_fit(job)
+            n_workers = job.parallel or (MANY if self._address else _room(job, gpus))
             mailbox = _start_mailbox()
-            crew = Crew(job, mailbox, gpus)
+            crew = Crew(job, mailbox, gpus, n_workers)
             crew.start()
             try:
                 Desk(driver, mailbox, crew).serve()
@@ -126,6 +132,13 @@ def _gpus_that_fit(job: Job) -> float:
     return gpus_per_worker(job, there.get("GPU", 0.0))
 
 
+def _room(job: Job, gpus: float) -> int:
+    """How many workers this machine has room for."""
+    there = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    by_cpus = there.get("CPU", 0.0) / job.resources.cpus
+    return int(by_cpus if not gpus else min(by_cpus, there.get("GPU", 0.0) / gpus))
+
+
 def _start_mailbox() -> Any:
     beside_the_driver = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     actor: Any = ray.remote(Mailbox)
@@ -134,15 +147,25 @@ def _start_mailbox() -> Any:
 
 @contextmanager
 def connected(address: str | None) -> Iterator[None]:
-    """Ray, started here and stopped again, unless this process was connected before."""
-    ours = not ray.is_initialized()
-    if ours:
-        try:
-            ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise TunerError(f"Ray could not be started: {error}", hint="Is --address right?") from error
+    """Ray within; stopped afterwards if it was started by us, here or by a `connect` before."""
+    connect(address)
     try:
         yield
     finally:
-        if ours:
+        if _started.pop("ray", False):
             ray.shutdown()
+
+
+_started: dict[str, bool] = {}
+"""Whether the Ray of this process was started here, and not by its user."""
+
+
+def connect(address: str | None) -> None:
+    """Start or join Ray, unless this process has. Raises TunerError if that fails."""
+    if ray.is_initialized():
+        return
+    try:
+        ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise TunerError(f"Ray could not be started: {error}", hint="Is --address right?") from error
+    _started["ray"] = True
