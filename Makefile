@@ -27,6 +27,15 @@ format: $(VENV)/.installed-test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# One after the other, on a machine with nothing else to do: each writes its dated record into benchmarks/records/.
+bench: $(VENV)/.installed
+	$(BIN)/python benchmarks/store_reports.py --record
+	$(BIN)/python benchmarks/trainer_epoch.py --record
+	$(BIN)/python benchmarks/local_overhead.py --record
+	$(BIN)/python benchmarks/ray_overhead.py --record
+	$(BIN)/python benchmarks/segments_per_worker.py --record
+	$(BIN)/python benchmarks/mnist_study.py --record
+
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)

@@ -1,6 +1,6 @@
 """How many reports a second one writer commits to the store while another process reads it.
 
-    python benchmarks/store_reports.py [--url URL] [--record]
+    python benchmarks/store_reports.py [--rounds 7] [--url URL] [--record]
 
 A report has 20 metrics; a group of 500 reports, with the rows of the 64 trials they change, is one transaction. The
 reader lists the trials and reads the newest events ten times a second. `--record` writes benchmarks/records/.
@@ -8,49 +8,55 @@ reader lists the trials and reads the newest events ten times a second. `--recor
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
-import os
-import platform
 import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Iterable
 from contextlib import closing
-from datetime import UTC, datetime
 from multiprocessing.synchronize import Event
-from pathlib import Path
 from typing import Any
 
-import sqlalchemy
+from record import Record, arguments, take_turns
 
 from tuner.records import Report, Reported, TrialState, TrialSummary
 from tuner.spec import StudySpec
 from tuner.store import open_store
 
-RUNS, GROUPS, GROUP, METRICS, TRIALS = 7, 40, 500, 20, 64
+GROUPS, GROUP, METRICS, TRIALS = 40, 500, 20, 64
+ALONE, READ = "alone", "with a reader that polls"
 PAUSE_SECONDS = 0.1
 TARGET = 15_000
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__, rounds=7)
     parser.add_argument("--url", help="a store other than a temporary SQLite file; its study 'bench' is replaced")
-    parser.add_argument("--record", action="store_true", help="write a record under benchmarks/records/")
     options = parser.parse_args()
+    record = Record("store-reports", "Reports into the store", packages=("sqlalchemy",))
+    reader_rounds: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         url = options.url or f"sqlite:///{folder}/tuner.db"
-        rounds, rates = [], {False: [], True: []}
-        for _ in range(RUNS):
-            for with_reader in (False, True):  # by turns: both see the same other load on the machine
-                rates[with_reader].append(measure(url, rounds, with_reader=with_reader))
-    text = report(rates[False], rates[True], sorted(rounds))
-    print(text)
-    if options.record:
-        path = Path(__file__).parent / "records" / f"{datetime.now(UTC):%Y-%m-%d}-store-reports.md"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
+        rates = take_turns(
+            {
+                ALONE: lambda: measure(url, reader_rounds, with_reader=False),
+                READ: lambda: measure(url, reader_rounds, with_reader=True),
+            },
+            options.rounds,
+        )
+    record.note(
+        f"A turn is {GROUPS * GROUP:,} reports of {METRICS} metrics, in groups of {GROUP} with the rows of {TRIALS} "
+        f"trials; SQLite {sqlite3.sqlite_version}."
+    )
+    by_clock = {name: [wall for wall, _ in turns] for name, turns in rates.items()}
+    record.table("reports per second", by_clock, digits=0)
+    by_cpu = {name: [cpu for _, cpu in turns] for name, turns in rates.items()}
+    record.table("reports per second of the writer's CPU time", by_cpu, digits=0)
+    record.note(reader_line(sorted(reader_rounds)))
+    reached = statistics.median(by_clock[READ])
+    met = reached >= TARGET
+    record.target(f"{TARGET:,} reports per second with a reader", reached=f"{reached:,.0f}", met=met)
+    record.publish(write=options.record)
 
 
 def measure(url: str, rounds: list[float], *, with_reader: bool) -> tuple[float, float]:
@@ -115,34 +121,12 @@ def spec() -> StudySpec:
     return StudySpec.from_dict({"study": "bench", "objective": "a:b", "metric": {"name": "loss"}, "space": space})
 
 
-def line(what: str, rates: Iterable[float]) -> str:
-    rates = list(rates)
-    return f"| {what} | {statistics.median(rates):,.0f} | {min(rates):,.0f} | {max(rates):,.0f} |"
-
-
-def report(alone: list[tuple[float, float]], read: list[tuple[float, float]], rounds: list[float]) -> str:
-    met = statistics.median(wall for wall, _ in read) >= TARGET
-    return f"""# Reports into the store
-
-{datetime.now(UTC):%Y-%m-%d %H:%M} UTC. Command: `python benchmarks/store_reports.py --record`
-
-{RUNS} runs of {GROUPS * GROUP:,} reports of {METRICS} metrics, in groups of {GROUP} with the rows of {TRIALS} trials.
-
-| reports/s | median | lowest | highest |
-|---|---|---|---|
-{line("alone", (wall for wall, _ in alone))}
-{line(f"with a reader that polls every {PAUSE_SECONDS} s", (wall for wall, _ in read))}
-{line("alone, per second of the writer's CPU time", (cpu for _, cpu in alone))}
-{line("with the reader, per second of the writer's CPU time", (cpu for _, cpu in read))}
-
-Reader: {len(rounds)} rounds (all trials, all new events, decoded), median {1000 * statistics.median(rounds):.0f} ms,
-99 % within {1000 * rounds[int(0.99 * len(rounds))]:.0f} ms.
-Target: {TARGET:,} reports/s with a reader: {"met" if met else "MISSED"}.
-
-Python {platform.python_version()}, SQLAlchemy {sqlalchemy.__version__}, SQLite {sqlite3.sqlite_version}
-({platform.system()} {platform.machine()}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f},
-the benchmark's own processes included).
-"""
+def reader_line(rounds: list[float]) -> str:
+    middle, late = statistics.median(rounds), rounds[int(0.99 * len(rounds))]
+    return (
+        f"The reader polled every {PAUSE_SECONDS} s: {len(rounds)} rounds (all trials, all new events, decoded), "
+        f"median {1000 * middle:.0f} ms, 99 % within {1000 * late:.0f} ms."
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """One MNIST epoch, batch 128, AdamW, clipping: our trainer against DataLoader loops; and what the dynamics cost.
 
-    python benchmarks/trainer_epoch.py [--rounds 5] [--threads 1] [--batch 128]
+    python benchmarks/trainer_epoch.py [--rounds 5] [--threads 1] [--batch 128] [--record]
 
 The rivals are the usual loop: a Dataset read row by row, DataLoader(shuffle=True), torch.optim.AdamW,
 clip_grad_norm_ and loss.item(). "transforms" keeps bytes and scales and normalises each image as it is read, as
@@ -14,15 +14,12 @@ with the sampled steps (update ratio) and the reduction at the epoch's end count
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import os
-import platform
 import statistics
 import time
-from pathlib import Path
 
 import torch
+from record import Record, arguments
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
@@ -35,6 +32,7 @@ from tuner.training.trainer import _Job, train_epoch, train_step
 
 CPU = torch.device("cpu")
 LR, DECAY, CLIP = 1e-3, 0.01, 1.0
+OURS, TRANSFORMS, PREPARED = "trainer", "DataLoader, transforms", "DataLoader, prepared"
 
 
 class Transforming(Dataset):
@@ -90,9 +88,9 @@ def compare_epochs(batch, rounds):
     job = our_job(batch)
     prepared = Mnist().prepare(inputs)
     ways = {
-        "trainer": lambda epoch: train_epoch(job, epoch),
-        "DataLoader, transforms": usual(Transforming(inputs, targets), batch),
-        "DataLoader, prepared": usual(TensorDataset(prepared, targets), batch),
+        OURS: lambda epoch: train_epoch(job, epoch),
+        TRANSFORMS: usual(Transforming(inputs, targets), batch),
+        PREPARED: usual(TensorDataset(prepared, targets), batch),
     }
     times = {name: [] for name in ways}
     for epoch in range(rounds + 1):
@@ -133,32 +131,27 @@ def filled(n_steps, n_norms):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = arguments(__doc__, rounds=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch", type=int, default=128)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    cpu = next(
-        (s.split(":")[1].strip() for s in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in s), ""
-    )
-    print(
-        f"{platform.platform()}, {cpu}, {os.cpu_count()} CPUs; torch {torch.__version__}, {options.threads} thread(s)"
-    )
+    record = Record("trainer-epoch", "One MNIST epoch, our trainer against DataLoader loops", packages=("torch",))
     times = compare_epochs(options.batch, options.rounds)
-    ours = times["trainer"]
-    print(f"one epoch, batch {options.batch}, n = {options.rounds}: median [least, most] seconds; ratio to ours")
-    for name, spent in times.items():
-        cells = []
-        for clock, label in enumerate(("wall", "CPU")):
-            column = [pair[clock] for pair in spent]
-            middle = statistics.median(column)
-            ratio = middle / statistics.median(pair[clock] for pair in ours)
-            cells.append(f"{label} {middle:.2f} [{min(column):.2f}, {max(column):.2f}] {ratio:.2f}x")
-        print(f"  {name:24s} {'   '.join(cells)}")
+    record.note(f"Batch {options.batch}, {options.threads} thread(s), in turns in one process after an untimed round.")
+    wall, cpu = ({name: [pair[clock] for pair in spent] for name, spent in times.items()} for clock in (0, 1))
+    ratios = record.table("wall seconds", wall, ours=OURS, digits=2)
+    record.table("CPU seconds of the main thread", cpu, ours=OURS, digits=2)
+    for name in (TRANSFORMS, PREPARED):
+        times_faster = 1 / ratios[name]
+        met = times_faster >= 2
+        record.target(f"2 times as fast as {name}", reached=f"{times_faster:.2f} times by wall time", met=met)
     for clip in (CLIP, None):
         step, share = dynamics_cost(options.batch, clip)
-        print(f"dynamics, clip_norm {clip}: a step of {step:.0f} µs (CPU) and {100 * share:+.1f} %")
+        record.note(f"A step with clip_norm {clip} takes {step:.0f} µs of CPU time.")
+        reached = f"{100 * share:+.1f} %"
+        record.target("measuring the dynamics adds at most 3 % to that", reached=reached, met=share <= 0.03)
+    record.publish(write=options.record)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,8 @@ class ProgressDisplay:
     def __init__(self, console: Console, *, quiet: bool = False) -> None:
         self._console = console
         self._quiet = quiet
-        self._live = Live(console=console, auto_refresh=False) if console.is_terminal and not quiet else None
+        waiting = Text("waiting for the first worker")
+        self._live = Live(waiting, console=console, auto_refresh=False) if console.is_terminal and not quiet else None
         self._every = LIVE_SECONDS if self._live else PLAIN_SECONDS
         self._started = time.monotonic()
         self._drawn = 0.0 if self._live else self._started
@@ -90,7 +91,8 @@ class ProgressDisplay:
             f"{trial.number} ({trial.resource}→{trial.segment.until if trial.segment else '?'})"
             for trial in controller.running[:8]
         ]
-        lines.append(Text(f"  running: {', '.join(running) or 'nothing'}"))
+        if running:
+            lines.append(Text(f"  running: {', '.join(running)}"))
         return Group(bar, *lines)
 
 

@@ -48,7 +48,8 @@ def run_spec(
         _last_words(console, study, store, as_json=as_json)
         return
     options = workflow.Options(executor=executor, parallel=parallel, address=address)
-    prepared = workflow.prepare(spec, options=options)
+    with console.status("preparing: objective, data, workers"):
+        prepared = workflow.prepare(spec, options=options)
     opened = open_store(store)
     console.print(escape(plan(spec, points)))
     if was_there:
@@ -71,10 +72,11 @@ def resume(
     opened = open_store(store, create=False)
     study = Study(opened, name)
     options = workflow.Options(executor=executor, parallel=parallel, address=address)
-    prepared = workflow.prepare(study.spec, options=options)
+    console = terminal(stderr=as_json)
+    with console.status("preparing: objective, data, workers"):
+        prepared = workflow.prepare(study.spec, options=options)
     if workflow.finished(study) or trials is not None or minutes is not None:
         workflow.extend(opened, name, author=getpass.getuser(), trials=trials, minutes=minutes)
-    console = terminal(stderr=as_json)
     console.print(f"going on with {name}: {len(study.trials)} trials so far")
     _run(console, opened, prepared, store, as_json=as_json)
 

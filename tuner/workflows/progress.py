@@ -23,17 +23,21 @@ def progress_of(controller: StudyController, *, seconds_this_session: float) -> 
     seconds = max(controller.elapsed, seconds_this_session)
     shares = [0.0]
     if budget.trials is not None and controller.trials:
-        expected = budget.trials * _units_per_trial(
-            [trial.rungs for trial in controller.trials], getattr(controller.spec.scheduler, "reduction_factor", 1)
-        )
-        shares.append(controller.units / expected)
+        factor = getattr(controller.spec.scheduler, "reduction_factor", 1)
+        expected = budget.trials * _units_per_trial([trial.rungs for trial in controller.trials], factor)
+        shares.append(controller.units / max(expected, controller.units + _units_due(controller)))
     if budget.epochs is not None:
         shares.append(controller.units / budget.epochs)
     if budget.minutes is not None:
         shares.append(seconds / (budget.minutes * 60))
-    share = 1.0 if controller.ended else min(max(shares), 0.99)
+    share = 1.0 if controller.ended else min(max(shares), 1.0)
     left = seconds * (1 - share) / share if share > 0.02 else None
     return Progress(share, seconds, 0.0 if controller.ended else left)
+
+
+def _units_due(controller: StudyController) -> int:
+    """The resource that workers have before them in their segments."""
+    return sum(trial.segment.until - trial.resource for trial in controller.running if trial.segment is not None)
 
 
 def _units_per_trial(rungs: Sequence[tuple[int, ...]], reduction_factor: int) -> float:
