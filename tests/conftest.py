@@ -1,4 +1,4 @@
-"""Puts this folder on the import path (tests/strategies.py), and Hypothesis on a clock that a busy machine can keep."""
+"""Puts Hypothesis on a clock that a busy machine can keep."""
 
 from hypothesis import settings
 

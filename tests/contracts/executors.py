@@ -60,7 +60,7 @@ class Recorder:
         pass
 
 
-def play(executor: Executor, folder: Path, objective: Any, *, parallel: int = 1, **parts: Any) -> Recorder:
+def play(executor: Executor, folder: Path, objective: Any, *, parallel: int | None = 1, **parts: Any) -> Recorder:
     """Run a small study to its end."""
     spec = study_spec(**({"checkpoint": {"every": 2}} | parts))
     recorder = Recorder(spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 import subprocess
 import sys
@@ -32,7 +33,9 @@ YAML = [(name(page), text) for page in PAGES for text in blocks(page, "yaml")]
 
 @pytest.mark.parametrize("page", PYTHON, ids=name)
 def test_python_blocks_run(page, tmp_path, monkeypatch):
-    """All blocks of a page, in order, as one module: so that a contract suite can send what it defines to a process."""
+    """All blocks of a page, in order, as one module, and then its tests. A module, because contract suites send what it
+    defines to other processes.
+    """
     module = f"blocks_of_{page.stem.lower()}"
     (tmp_path / f"{module}.py").write_text("\n\n".join(blocks(page, "python")))
     monkeypatch.setenv("TUNER_HOME", str(tmp_path / "runs"))
@@ -40,7 +43,9 @@ def test_python_blocks_run(page, tmp_path, monkeypatch):
     for folder in (ROOT / "tests", ROOT / "tests" / "contracts", tmp_path):
         monkeypatch.syspath_prepend(folder)
     try:
-        importlib.import_module(module)
+        for key, value in vars(importlib.import_module(module)).items():
+            if key.startswith("test_"):
+                value(**{"tmp_path": tmp_path / key} if inspect.signature(value).parameters else {})
     finally:
         sys.modules.pop(module, None)
 
