@@ -97,6 +97,12 @@ def test_the_make_targets_that_are_named_exist():
     assert set(named) <= targets
 
 
+def test_every_decision_is_in_the_index():
+    folder = ROOT / "docs" / "decisions"
+    index = (folder / "README.md").read_text()
+    assert [page.name for page in sorted(folder.glob("0*.md")) if f"({page.name})" not in index] == []
+
+
 def _inline(text):
     return re.findall(r"`([^`\n]+)`", text)
 
