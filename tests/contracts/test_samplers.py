@@ -3,9 +3,9 @@ from __future__ import annotations
 import functools
 
 import pytest
+import samplers as contract
+from samplers import HISTORIES, SPACES
 
-from tests.contracts import samplers as contract
-from tests.contracts.samplers import HISTORIES, SPACES
 from tuner.search import Sampler, make_sampler
 from tuner.space import SearchSpace, axis_to_dict
 from tuner.spec import StudySpec
