@@ -75,8 +75,8 @@ def resume(
     """
     opened = open_store(store, create=False)
     prepared = workflow.prepare(opened.study(name).spec, objective, workflow.Options(address=address))
-    workflow.extend(opened, name, author=getpass.getuser(), trials=trials, minutes=minutes)
-    return workflow.run(opened, prepared, watch or unwatched)
+    extension = workflow.Extension(getpass.getuser(), trials, minutes)
+    return workflow.run(opened, prepared, watch or unwatched, extension=extension)
 
 
 def study(name: str, *, store: str | Path | None = None) -> Study:

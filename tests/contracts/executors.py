@@ -8,12 +8,15 @@ files they leave in their trials' folders.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from by_hand import controller_of, study_spec
 
 from tuner.control import Nothing, StudyController
@@ -39,7 +42,6 @@ class Recorder:
         if isinstance(segments, list):
             assert len(segments) <= len(workers)
             self.pulled.extend(segments)
-        self.journal.extend(self.controller.take_changes().events)
         return segments
 
     def push(self, messages: Sequence[Report | SegmentEnd]) -> list[Decision]:
@@ -53,11 +55,13 @@ class Recorder:
                 self.controller.on_segment_end(message)
                 self.ends.append(message)
                 decisions.append(Decision.STOP)
-        self.journal.extend(self.controller.take_changes().events)
         return decisions
 
     def tick(self) -> None:
         pass
+
+    def commit(self) -> None:
+        self.journal.extend(self.controller.take_changes().events)
 
 
 def play(executor: Executor, folder: Path, objective: Any, *, parallel: int | None = 1, **parts: Any) -> Recorder:
@@ -91,6 +95,7 @@ class Curve:
             state = {"steps": state["steps"] + 1}
             loss = abs(config["x"] - 0.3) + 1 / epoch + (trial.seed % 1000) / 1e6
             print(f"epoch {epoch}")
+            time.sleep(config.get("pause", 0.0))
             trial.report(epoch, checkpoint=state, loss=loss)
 
 
@@ -113,12 +118,25 @@ class Moody:
                 return None
             case 6:
                 trial.report(0, loss=0.5)
+            case 8:
+                raise Untellable(b"\xff".decode("utf-8", "surrogateescape"))
+            case 9:
+                raise asyncio.CancelledError
+            case 10:
+                trial.report(np.int64(1), loss=np.float32(2.0))
             case 7:
                 return 0.25
             case _:
                 for epoch in range(trial.start + 1, trial.until + 1):
                     trial.report(epoch, loss=1.0)
         return None
+
+
+class Untellable(Exception):
+    """Its text cannot be written to a file, and its arguments cannot be shown."""
+
+    def __str__(self) -> str:
+        return f"no such file: {self.args[0]}"
 
 
 class Stubborn:
@@ -163,10 +181,10 @@ def check_stopping(make: Callable[[], Executor], folder: Path) -> None:
 
 def check_failures(make: Callable[[], Executor], folder: Path) -> None:
     """A failing objective ends its own segment only, and says why."""
-    recorder = play(make(), folder, Moody(), budget={"trials": 12}, failures={"retries": 0, "give_up_after": 9})
+    recorder = play(make(), folder, Moody(), budget={"trials": 14}, failures={"retries": 0, "give_up_after": 9})
     trials = recorder.controller.trials
     said = {trial.number: trial.failure.message for trial in trials if trial.failure}
-    assert set(said) == {0, 1, 2, 3, 4, 5, 6}, said
+    assert set(said) == {0, 1, 2, 3, 4, 5, 6, 8, 9}, said
     assert "on purpose" in said[0]
     assert "executors.py:" in said[0], "the line of the user's code"
     assert "sys.exit(3)" in said[1]
@@ -175,6 +193,8 @@ def check_failures(make: Callable[[], Executor], folder: Path) -> None:
     assert "reported: other" in said[3]
     assert "must be a number, got 'high'" in said[4]
     assert "without having reported" in said[5]
+    assert r"no such file: \udcff" in said[8]
+    assert "CancelledError" in said[9]
     assert "resource 0 after 0: it must rise" in said[6]
     assert (trials[7].state, trials[7].resource, trials[7].loss) == (TrialState.COMPLETE, 9, 0.25)
     assert "on purpose" in (folder / "0" / "log.txt").read_text()

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
 import pytest
-from executors import CHECKS, Curve, decisions_of, play
+from by_hand import study_spec
+from executors import CHECKS, Curve, Recorder, decisions_of, play
 
-from tuner.errors import RunFailed, SpecError
-from tuner.execution import LocalExecutor
+from tuner.errors import ObjectiveError, RunFailed, SpecError, StoreError
+from tuner.execution import Job, LocalExecutor
 from tuner.records import Ending, FailureKind, TrialState
 
 
 @pytest.fixture(scope="module")
 def ray_executor():
     """One Ray for all tests of this file; executors use a connection that is there."""
-    from tuner.execution.ray.executor import RayTuneExecutor, connected
+    from tuner.execution.ray.executor import RayTuneExecutor  # sets Ray's environment
 
-    with connected(None):
-        yield RayTuneExecutor()
+    ray = importlib.import_module("ray")
+    ray.init(address="local", include_dashboard=False, log_to_driver=False)
+    yield RayTuneExecutor()
+    assert ray.is_initialized(), "a Ray that executors were given stays"
+    ray.shutdown()
 
 
 @pytest.fixture(params=["local", "ray"])
@@ -39,6 +45,25 @@ def test_with_one_worker_local_and_ray_give_the_same_trials(ray_executor, tmp_pa
     local = play(LocalExecutor(), tmp_path / "local", Curve(), budget={"trials": 20}, sampler={"name": "tpe"})
     ray = play(ray_executor, tmp_path / "ray", Curve(), budget={"trials": 20}, sampler={"name": "tpe"})
     assert decisions_of(local) == decisions_of(ray)
+
+
+def test_slow_epochs_change_nothing(ray_executor, tmp_path):
+    """Reports that come slower than the pulse: each is posted by itself, while the objective works on."""
+    parts = {"budget": {"trials": 4}, "fixed": {"pause": 0.45}}
+    local = play(LocalExecutor(), tmp_path / "local", Curve(), **parts)
+    ray = play(ray_executor, tmp_path / "ray", Curve(), **parts)
+    assert decisions_of(local) == decisions_of(ray)
+    assert [trial.state for trial in ray.controller.trials] == [trial.state for trial in local.controller.trials]
+
+
+def test_a_trial_that_nobody_answers_still_learns_that_it_is_to_stop(ray_executor, tmp_path):
+    """Without rungs no report is waited for; the budget's end is heard at the next one."""
+    parts = {"budget": {"trials": None, "epochs": 4}, "fixed": {"pause": 0.45}}
+    recorder = play(ray_executor, tmp_path, Curve(), scheduler={"name": "none", "max_resource": 8}, parallel=2, **parts)
+    suspended = min(recorder.controller.trials, key=lambda trial: trial.resource)
+    steps = (tmp_path / str(suspended.number) / "steps.txt").read_text().split()
+    assert len(steps) <= suspended.resource + 2
+    assert [trial.resource for trial in recorder.controller.trials].count(8) == 1
 
 
 def test_two_workers_share_the_work(ray_executor, tmp_path):
@@ -77,6 +102,25 @@ def test_isolated_segments_have_a_process_each(ray_executor, tmp_path):
     assert "signal 9" in failed.failure.message
 
 
+def test_what_cannot_be_pickled_is_a_mistake(ray_executor, tmp_path):
+    job = Job("hand", lambda config, trial: LOCK, "loss", tmp_path)
+    with pytest.raises(ObjectiveError, match=r"cannot be sent to workers: .*lock"):
+        ray_executor.check(job)
+
+
+def test_an_error_of_the_driver_is_not_the_trials(tmp_path):
+    class Full(Recorder):
+        def commit(self):
+            super().commit()
+            if len(self.reports) == 2:
+                raise StoreError("no space left")
+
+    recorder = Full(study_spec())
+    with pytest.raises(StoreError, match="no space left"):
+        LocalExecutor().run(Job("hand", Curve(), "loss", tmp_path), recorder)
+    assert all(trial.failure is None for trial in recorder.controller.trials)
+
+
 def test_an_objective_that_workers_cannot_load_ends_the_run(ray_executor, tmp_path):
     with pytest.raises(RunFailed, match="cannot load the objective: ValueError: not here"):
         play(ray_executor, tmp_path, CannotBeLoaded())
@@ -87,6 +131,9 @@ def test_more_than_there_is_is_a_mistake(ray_executor, tmp_path, resources):
     with pytest.raises(SpecError, match="for a worker, but there are"):
         play(ray_executor, tmp_path, Curve(), resources=resources)
     assert not list(tmp_path.iterdir())
+
+
+LOCK = threading.Lock()
 
 
 class Slow:

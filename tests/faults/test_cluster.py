@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from executors import play
 
+from tuner.execution import Job
 from tuner.records import Ending
 
 
@@ -29,7 +30,7 @@ class Where:
 
 @pytest.mark.slow
 def test_a_worker_joins_when_a_node_does_and_its_trial_goes_on_elsewhere_when_the_node_dies(tmp_path):
-    from tuner.execution.ray.executor import RayTuneExecutor, connected  # sets the environment before Ray is imported
+    from tuner.execution.ray.executor import RayTuneExecutor  # sets the environment before Ray is imported
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Ray's own cluster utility
@@ -37,8 +38,9 @@ def test_a_worker_joins_when_a_node_does_and_its_trial_goes_on_elsewhere_when_th
 
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
         try:
-            with connected(cluster.address), ThreadPoolExecutor(1) as pool:
-                executor = RayTuneExecutor(cluster.address)
+            executor = RayTuneExecutor(cluster.address)
+            executor.check(Job("cluster", Where(), "loss", tmp_path))
+            with ThreadPoolExecutor(1) as pool:
                 playing = pool.submit(play, executor, tmp_path, Where(), parallel=None, budget={"trials": 60})
                 time.sleep(8)
                 node = cluster.add_node(num_cpus=1)  # in the main thread, for its signal handler
@@ -46,6 +48,7 @@ def test_a_worker_joins_when_a_node_does_and_its_trial_goes_on_elsewhere_when_th
                 cluster.remove_node(node, allow_graceful=False)
                 recorder = playing.result(timeout=180)
         finally:
+            executor.close()
             cluster.shutdown()
     assert [end.ending for end in recorder.ends].count(Ending.LOST) <= 1
     assert all(trial.ended and trial.failure is None for trial in recorder.controller.trials)

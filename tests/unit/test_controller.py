@@ -9,7 +9,17 @@ from by_hand import Hand, study_spec
 
 from tuner.control import Nothing
 from tuner.errors import UserMistake
-from tuner.records import Command, CommandKind, Decision, Ending, FailureKind, StudyEnded, TrialState
+from tuner.records import (
+    Command,
+    CommandKind,
+    Decision,
+    Ending,
+    Failure,
+    FailureKind,
+    SegmentEnd,
+    StudyEnded,
+    TrialState,
+)
 
 CONTINUE, PAUSE, STOP = Decision.CONTINUE, Decision.PAUSE, Decision.STOP
 
@@ -254,3 +264,36 @@ def test_only_the_newest_checkpoints_are_kept():
     for resource in range(1, 6):
         hand.report(segment, resource, 0.5)
     assert [kept.resource for kept in hand.controller.trials[0].checkpoints] == [4, 5]
+
+
+def test_an_exhausted_grid_leaves_no_point_out_and_carries_one_trial_to_the_end():
+    hand = Hand(space={"x": {"choice": [1, 2]}}, sampler={"name": "grid"})
+    assert len(hand.pull(3)) == 2, "two points, three idle workers"
+    hand.controller.on_driver_lost()
+    hand.play(lambda segment, resource: segment.trial)
+    assert states(hand) == ["complete", "pruned"]
+
+
+def test_what_is_enqueued_is_tried_after_the_sampler_is_exhausted():
+    hand = Hand(space={"x": {"choice": [1, 2]}}, sampler={"name": "grid"}, scheduler={"name": "none"})
+    first, _ = hand.pull(3)
+    hand.controller.on_command(Command(CommandKind.ENQUEUE, "me", config={"x": 2}))
+    hand.end(first, Ending.FAILED)
+    assert dict(hand.one().config) == {"x": 2}
+
+
+def test_a_skipped_rung_is_judged_by_the_next_report():
+    hand = Hand(budget={"trials": 1})
+    segment = hand.one()
+    assert hand.report(segment, 2, 0.5) is PAUSE
+    assert hand.controller.trials[0].observation().losses == {1: 0.5}
+
+
+def test_a_damaged_checkpoint_is_removed():
+    hand = Hand(scheduler={"name": "none", "max_resource": 9})
+    segment = hand.one()
+    hand.report(segment, 1, 0.5)
+    hand.controller.on_segment_end(
+        SegmentEnd(0, segment.index, Ending.FAILED, Failure(FailureKind.CHECKPOINT, "damaged"))
+    )
+    assert [kept.resource for kept in hand.controller.take_changes().stale] == [1]

@@ -68,7 +68,7 @@ class StudyController:
         self._scheduler = scheduler
         self._ledger = Ledger(spec, scheduler)
         self._events: list[Event] = []
-        self._exhausted = False
+        self._exhausted = False  # for the words at the end; it decides nothing
 
     # What may happen.
 
@@ -84,10 +84,12 @@ class StudyController:
         proposals: deque[Config] = deque()
         while len(issued) < len(workers) and self.ended is None:
             segment = self._continuation()
-            if segment is None and self._may_start():
-                if not proposals:
-                    proposals.extend(self._propose(len(workers) - len(issued)))
-                segment = self._first_segment(proposals.popleft()) if proposals else None
+            if segment is None and not proposals:
+                proposals.extend(self._propose(len(workers) - len(issued)))
+            if segment is None and proposals:
+                segment = self._first_segment(proposals.popleft())
+            if segment is None:
+                segment = self._carry()
             if segment is None:
                 break
             self._record(SegmentIssued(segment, workers[len(issued)]))
@@ -174,20 +176,23 @@ class StudyController:
     # Choosing.
 
     def _continuation(self) -> Segment | None:
-        """A known trial that should go on: one that was interrupted, a promotion, or the one carried to the end."""
+        """A known trial that should go on: one that was interrupted, or a promotion."""
         ledger = self._ledger
-        if not ledger.closing():
-            if ledger.waiting:
-                return self._next_segment(self._scheduler.stretch(min(ledger.waiting)))
-            promotable = self._scheduler.promotable()
-            if promotable is not None:
-                return self._next_segment(promotable)
-        return self._carry() if not ledger.running and not self._may_start() else None
+        if ledger.closing():
+            return None
+        if ledger.waiting:
+            return self._next_segment(self._scheduler.stretch(min(ledger.waiting)))
+        promotable = self._scheduler.promotable()
+        return None if promotable is None else self._next_segment(promotable)
 
     def _carry(self) -> Segment | None:
-        """At least one trial reaches max_resource before a study ends: the most advanced and best of those waiting."""
+        """When nothing runs and nothing can be started: the most advanced and best of the trials that wait, so that at
+        least one reaches max_resource before a study ends.
+        """
         ledger = self._ledger
-        if ledger.stop_reason or ledger.given_up() or any(t.state is TrialState.COMPLETE for t in self.trials):
+        if ledger.running or ledger.stop_reason or ledger.given_up():
+            return None
+        if any(trial.state is TrialState.COMPLETE for trial in self.trials):
             return None
         candidates = [
             (-trial.resource, trial.loss, trial.number)
@@ -198,21 +203,22 @@ class StudyController:
             return None
         return self._next_segment(self._scheduler.stretch(min(candidates)[-1]))
 
-    def _may_start(self) -> bool:
-        if self._exhausted or self._ledger.closing():
-            return False
-        trials = self._ledger.budget.trials
-        return trials is None or len(self.trials) < trials
-
     def _propose(self, count: int) -> list[Config]:
+        """Configurations for new trials: the queue's first, else the sampler's; none when the budget is spent, or the
+        sampler exhausted.
+        """
         ledger = self._ledger
-        if ledger.queue:
-            return [ledger.queue[0]]
+        if ledger.closing():
+            return []
         if ledger.budget.trials is not None:
             count = min(count, ledger.budget.trials - len(self.trials))
-        proposals = self._sampler.ask(ledger.observations, ledger.n_asked, count)
-        self._exhausted = len(proposals) < count
-        return list(proposals)
+        if count <= 0:
+            return []
+        if ledger.queue:
+            return [ledger.queue[0]]
+        proposals = list(self._sampler.ask(ledger.observations, ledger.n_asked, count))
+        self._exhausted = not proposals
+        return proposals
 
     def _first_segment(self, config: Config) -> Segment:
         number = len(self.trials)

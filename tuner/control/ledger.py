@@ -193,7 +193,7 @@ class Ledger:
 
     def _failed(self, trial: Trial, failure: Failure) -> None:
         if failure.kind is FailureKind.CHECKPOINT and trial.checkpoints:
-            trial.checkpoints.pop()  # damaged: the one before it is next
+            self.stale.append(trial.checkpoints.pop())  # damaged: the one before it is next
             self._again(trial, Happening.FAILED_ONCE, failure)
             return
         trial.n_failures += 1

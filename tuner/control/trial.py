@@ -28,6 +28,8 @@ class Trial:
     resource: int = 0
     losses: dict[int, float] = field(default_factory=dict)
     """resource -> the trial's loss there: of that report, or the best so far, as the spec says."""
+    judged: dict[int, float] = field(default_factory=dict)
+    """rung -> the loss at it, or at the first report beyond it."""
     best: tuple[float, int] | None = None
     """The lowest finite loss of a single report, and its resource."""
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -66,6 +68,7 @@ class Trial:
             self.best = (loss, report.resource)
         if finite and metric.value == "best" and self.best is not None:
             loss = self.best[0]
+        self.judged |= {rung: loss for rung in self.rungs if self.resource < rung <= report.resource}
         self.resource = report.resource
         self.losses[report.resource] = loss
         self.metrics = report.metrics
@@ -93,7 +96,7 @@ class Trial:
 
     def observation(self) -> Observation:
         """What a sampler learns of the trial now: its lesson."""
-        judged = {rung: self.losses[rung] for rung in self.rungs if rung in self.losses}
+        judged = dict(self.judged)
         if self.lesson is Lesson.VALUE and self.loss is not None:
             judged[self.resource] = self.loss
         elif self.lesson is Lesson.WORST:

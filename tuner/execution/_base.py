@@ -17,7 +17,7 @@ Message = Report | SegmentEnd
 class Driver(Protocol):
     """The study's side: hands out segments, takes messages, answers reports. Called from one thread only.
 
-    What was said to it is committed before it returns, so an answer may leave at once.
+    Nothing that it says may leave for a worker before `commit`: several calls can share one.
     """
 
     def pull(self, workers: Sequence[str]) -> list[Segment] | Nothing:
@@ -30,6 +30,10 @@ class Driver(Protocol):
 
     def tick(self) -> None:
         """Let the driver do what is due (clock, commands, heartbeat). To be called every second or so."""
+        ...
+
+    def commit(self) -> None:
+        """Write down everything said so far."""
         ...
 
 
@@ -64,5 +68,9 @@ class Executor(Protocol):
         ...
 
     def run(self, job: Job, driver: Driver) -> None:
-        """Return once the driver has nothing left to hand out."""
+        """Return once the driver has nothing left to hand out. What the driver raises passes through."""
+        ...
+
+    def close(self) -> None:
+        """Give back what `check` and `run` took hold of. Safe to call twice."""
         ...

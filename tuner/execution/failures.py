@@ -14,21 +14,28 @@ MAX_DETAILS = 8000
 """Characters of a traceback that are kept."""
 
 
-def failure_of(error: Exception) -> Failure:
+def failure_of(error: BaseException) -> Failure:
     """What to record of an exception that an objective let out."""
     kind = FailureKind.OUT_OF_MEMORY if _out_of_memory(error) else FailureKind.EXCEPTION
     if isinstance(error, TunerError):
         message = error.message
-    else:
-        message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    elif isinstance(error, SystemExit):
+        message = f"the objective called sys.exit({error.code!r})"
+    else:  # also for exceptions whose own text cannot be made
+        message = traceback.format_exception_only(error)[-1].strip()
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_HERE)]
     if frames:
         message += f"  ({Path(frames[-1].filename).name}:{frames[-1].lineno})"
     lines = traceback.format_list(frames) + traceback.format_exception_only(error)
-    return Failure(kind, message, "".join(lines)[-MAX_DETAILS:])
+    return Failure(kind, _printable(message), _printable("".join(lines)[-MAX_DETAILS:]))
 
 
-def _out_of_memory(error: Exception) -> bool:
+def _printable(text: str) -> str:
+    """Text that any file, terminal and database takes: a lone surrogate of a file's name is written out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError):
         return True
     torch = sys.modules.get("torch")  # without torch there is no such error

@@ -8,7 +8,7 @@ from tuner.control import Nothing
 from tuner.errors import RunFailed
 from tuner.execution._base import Driver, Job
 from tuner.execution.devices import local_device
-from tuner.execution.trial_run import run_segment
+from tuner.execution.trial_run import DriverFailed, run_segment
 from tuner.records import Decision, Report
 
 NAME = "local"
@@ -26,16 +26,28 @@ class LocalExecutor:
         """See Executor."""
 
         def send(report: Report, *, wait: bool) -> Decision:  # noqa: ARG001 (in one thread, every report waits)
-            driver.tick()
-            return driver.push([report])[0]
+            try:
+                driver.tick()
+                decision = driver.push([report])[0]
+                driver.commit()
+            except Exception as error:
+                raise DriverFailed(error) from error
+            return decision
 
         device = local_device(job)
         while True:
             driver.tick()
             segments = driver.pull([NAME])
+            driver.commit()
             if segments is Nothing.DONE:
                 return
             if segments is Nothing.WAIT:
                 raise RunFailed("the study waits for a segment that nobody has")
-            end = run_segment(job, segments[0], send, device=device, echo=True)
+            try:
+                end = run_segment(job, segments[0], send, device=device, echo=True)
+            except DriverFailed as failed:
+                raise failed.error from None
             driver.push([end])
+
+    def close(self) -> None:
+        """See Executor."""

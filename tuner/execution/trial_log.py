@@ -36,7 +36,7 @@ class Tee:
 @contextmanager
 def trial_log(folder: Path, segment: Segment, *, echo: bool) -> Iterator[None]:
     """Send what this process prints to the trial's log; to the terminal as well if `echo`."""
-    with (folder / LOG_NAME).open("a", buffering=1, encoding="utf-8") as file:
+    with (folder / LOG_NAME).open("a", buffering=1, encoding="utf-8", errors="backslashreplace") as file:
         started = time.strftime("%Y-%m-%d %H:%M:%S")
         file.write(f"--- {started} segment {segment.index}: from {segment.start} until {segment.until}\n")
         out = cast("TextIO", Tee(sys.stdout, file)) if echo else file

@@ -27,6 +27,14 @@ class Send(Protocol):
     def __call__(self, report: Report, *, wait: bool) -> Decision: ...
 
 
+class DriverFailed(BaseException):
+    """Raised by a `Send` where the driver has failed: no fault of the objective through which it rises."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 @final
 class TrialRun:
     """The `trial` of an objective `(config, trial)`: see tuner.objective.TrialHandle."""
@@ -60,7 +68,7 @@ class TrialRun:
         """See tuner.objective.TrialHandle."""
         if self.told is not Decision.CONTINUE:
             raise StopTrial(f"the trial was told to {self.told}")
-        self._check(resource)
+        resource = self._checked(resource)
         values = _as_floats(metrics)
         kept = self._keep(resource, checkpoint) if checkpoint is not None else None
         now = time.perf_counter()
@@ -72,7 +80,7 @@ class TrialRun:
         if self.told is not Decision.CONTINUE:
             raise StopTrial(f"the trial was told to {self.told}")
 
-    def _check(self, resource: int) -> None:
+    def _checked(self, resource: int) -> int:
         if isinstance(resource, bool) or not isinstance(resource, numbers.Integral):
             raise UserMistake(f"trial.report: the resource must be a whole number, got {resource!r}")
         if resource <= self.last:
@@ -80,6 +88,7 @@ class TrialRun:
                 f"trial.report: resource {resource} after {self.last}: it must rise",
                 hint="Go on after trial.start: for epoch in range(trial.start + 1, trial.until + 1).",
             )
+        return int(resource)
 
     def _keep(self, resource: int, state: CheckpointState | Callable[[], CheckpointState]) -> Checkpoint | None:
         every = self._job.checkpoint.every
@@ -98,20 +107,24 @@ def run_segment(job: Job, segment: Segment, send: Send, *, device: str = "cpu", 
     folder = trial_folder(job, segment.trial)
     folder.mkdir(parents=True, exist_ok=True)
     with trial_log(folder, segment, echo=echo):
-        try:
-            state = _load(job, segment)
-            trial = TrialRun(job, segment, send, device=device, state=state)
-            ending = _run(job, segment.config, trial)
-        except CheckpointError as error:
-            failure = Failure(FailureKind.CHECKPOINT, str(error))
-        except Exception as error:  # noqa: BLE001 (whatever the objective lets out is its failure, not ours)
-            failure = failure_of(error)
-        except SystemExit as error:
-            failure = Failure(FailureKind.EXCEPTION, f"the objective called sys.exit({error.code!r})")
-        else:
-            return SegmentEnd(segment.trial, segment.index, ending)
-        print(failure.details or failure.message)
-        return SegmentEnd(segment.trial, segment.index, Ending.FAILED, failure)
+        ending, failure = _attempt(job, segment, send, device)
+        if failure is not None:
+            print(failure.details or failure.message)
+        return SegmentEnd(segment.trial, segment.index, ending, failure)
+
+
+def _attempt(job: Job, segment: Segment, send: Send, device: str) -> tuple[Ending, Failure | None]:
+    try:
+        state = _load(job, segment)
+    except CheckpointError as error:
+        return Ending.FAILED, Failure(FailureKind.CHECKPOINT, str(error))
+    trial = TrialRun(job, segment, send, device=device, state=state)
+    try:
+        return _run(job, segment.config, trial), None
+    except (KeyboardInterrupt, DriverFailed):
+        raise
+    except BaseException as error:  # noqa: BLE001 (whatever the objective lets out is its failure, not ours)
+        return Ending.FAILED, failure_of(error)
 
 
 def trial_folder(job: Job, trial: int) -> Path:

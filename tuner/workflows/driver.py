@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import final
 
 from tuner.control import Nothing, StudyController
-from tuner.errors import TunerError
+from tuner.errors import RunFailed, TunerError
 from tuner.execution import Message
 from tuner.records import Decision, Report, Segment, SegmentEnd
 from tuner.store import HEARTBEAT_SECONDS, StudyStore, Writer
@@ -45,38 +45,48 @@ class StudyDriver:
         self._commands_seen = commands_seen
         self._watch = watch
         self._clock = clock
-        self._started = clock() - controller.elapsed
+        self._started: float | None = None  # when the study began to run: workers' start-up is on nobody's budget
+        self._broken = False
         self._looked = self._beaten = clock()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the study has ended."""
+        return self._controller.ended is not None
 
     def pull(self, workers: Sequence[str]) -> list[Segment] | Nothing:
         """See Driver."""
         segments = self._controller.next_segments(workers)
-        self.commit()
+        if self._started is None and not isinstance(segments, Nothing):
+            self._started = self._clock() - self._controller.elapsed
         return segments
 
     def push(self, messages: Sequence[Message]) -> list[Decision]:
         """See Driver."""
-        decisions = [self._take(message) for message in messages]
-        self.commit()
-        return decisions
+        return [self._take(message) for message in messages]
 
     def tick(self) -> None:
         """See Driver."""
         now = self._clock()
-        self._controller.on_tick(now - self._started)
+        if self._started is not None:
+            self._controller.on_tick(now - self._started)
         if now - self._looked >= COMMANDS_SECONDS:
             self._looked = now
             self.follow_commands()
         if now - self._beaten >= HEARTBEAT_SECONDS:
             self._beaten = now
             self._writer.heartbeat()
-        self.commit()
 
     def commit(self) -> None:
-        """Write down what is new, then do what it allows."""
+        """See Driver: write down what is new, then do what it allows."""
+        if self._broken:
+            raise RunFailed("the study cannot be written on: a commit was cut short", hint="Go on with `tune resume`.")
+        self._broken = True  # until it is done: what is lost here, the journal must not go on without
         changes = self._controller.take_changes()
         if changes.events:
             self._writer.append(changes.events, changes.trials)
+        self._broken = False
+        if changes.events:
             self._watch(self._controller)
         for checkpoint in changes.stale:
             (self._folder / checkpoint.path).unlink(missing_ok=True)

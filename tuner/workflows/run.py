@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuner.control import StudyController
-from tuner.errors import StudyExists, StudyHeld, UserMistake
+from tuner.errors import StudyExists, UserMistake
 from tuner.execution import Executor, Job, LocalExecutor
 from tuner.objective import load_objective
 from tuner.records import Command, Commanded, CommandKind
@@ -52,19 +52,20 @@ def settle_name(store: StudyStore, spec: StudySpec, *, fresh: bool = False) -> t
     return spec, True
 
 
-def extend(
-    store: StudyStore, name: str, *, author: str, trials: int | None = None, minutes: float | None = None
-) -> None:
-    """Let a study go on beyond its end, or beyond its budget: `trials` and `minutes` are the new totals."""
-    holder = store.study(name).holder
-    if holder is not None:
-        raise StudyHeld(
-            f"study {name} is running, in process {holder.pid} on {holder.host}",
-            hint="Stop it (Ctrl-C saves it), then resume it with the larger budget.",
-        )
-    budget = {key: value for key, value in (("trials", trials), ("minutes", minutes)) if value is not None}
-    Budget.model_validate(budget or {"trials": 1})
-    store.post(name, Command(CommandKind.EXTEND, author, budget=budget))
+@dataclass(frozen=True)
+class Extension:
+    """A study is to go on beyond its end or its budget: the new totals, None where they stay. `author` asks for it."""
+
+    author: str
+    trials: int | None = None
+    minutes: float | None = None
+
+    def command(self) -> Command:
+        """For the command table. Raises SpecError for a budget that cannot be."""
+        asked = {"trials": self.trials, "minutes": self.minutes}
+        budget = {name: value for name, value in asked.items() if value is not None}
+        Budget.model_validate(budget)
+        return Command(CommandKind.EXTEND, self.author, budget=budget)
 
 
 @dataclass(frozen=True)
@@ -85,33 +86,52 @@ def prepare(spec: StudySpec, objective: Any = None, options: Options = Options()
     executor = choose_executor(spec, options)
     job = _job(spec, objective, options)
     check_fit(spec, objective)
-    executor.check(job)
-    if hasattr(objective, "fetch"):
-        objective.fetch()
+    try:
+        executor.check(job)
+        if hasattr(objective, "fetch"):
+            objective.fetch()
+    except BaseException:
+        executor.close()
+        raise
     return Prepared(spec, executor, job)
 
 
-def run(store: StudyStore, prepared: Prepared, watch: Watch = unwatched) -> Study:
-    """Run a study, or go on with it, until it ends; nothing is run if it has.
+def run(
+    store: StudyStore, prepared: Prepared, watch: Watch = unwatched, *, extension: Extension | None = None
+) -> Study:
+    """Run a study, or go on with it, until it ends; nothing is run if it has, and is not extended.
 
     Raises StudyHeld if someone else is running it, RunFailed if it cannot go on. KeyboardInterrupt passes through, with
     everything reported so far kept and the lease given back.
     """
     spec = prepared.spec
-    if all(record.name != spec.study for record in store.studies()):
-        store.create(spec)
-    with _writing(store, spec.study) as writer:
-        journal = list(store.journal(spec.study))
-        controller = StudyController(spec, make_sampler(spec), make_scheduler(spec.scheduler))
-        controller.replay(entry.event for entry in journal)
-        folder = make_private(prepared.job.folder)
-        driver = StudyDriver(controller, store, writer, folder, commands_seen=_last_command(journal), watch=watch)
-        controller.on_driver_lost()
-        driver.follow_commands()
-        driver.commit()
-        if controller.ended is None:
-            prepared.executor.run(prepared.job, driver)
+    try:
+        command = extension.command() if extension else None
+        if all(record.name != spec.study for record in store.studies()):
+            store.create(spec)
+        with _writing(store, spec.study) as writer:
+            if command is not None:
+                store.post(spec.study, command)
+            driver = _driver(store, writer, prepared, watch)
+            if not driver.ended:
+                prepared.executor.run(prepared.job, driver)
+    finally:
+        prepared.executor.close()
     return Study(store, spec.study)
+
+
+def _driver(store: StudyStore, writer: Writer, prepared: Prepared, watch: Watch) -> StudyDriver:
+    """A driver that stands where the study's journal ends."""
+    spec = prepared.spec
+    journal = list(store.journal(spec.study))
+    controller = StudyController(spec, make_sampler(spec), make_scheduler(spec.scheduler))
+    controller.replay(entry.event for entry in journal)
+    controller.on_driver_lost()
+    folder = make_private(prepared.job.folder)
+    driver = StudyDriver(controller, store, writer, folder, commands_seen=_last_command(journal), watch=watch)
+    driver.follow_commands()
+    driver.commit()
+    return driver
 
 
 def choose_executor(spec: StudySpec, options: Options) -> Executor:

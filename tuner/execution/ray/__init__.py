@@ -5,6 +5,12 @@ quiet, no telemetry, no loggers of its own, no handler of Ctrl-C beside ours, th
 """
 
 import os
+import sys
+
+if "ray" in sys.modules:  # imported before us: what it reads then is read
+    from ray._private import auto_init_hook
+
+    auto_init_hook.enable_auto_connect = False
 
 for _name, _value in {
     "RAY_AIR_NEW_OUTPUT": "0",

@@ -17,7 +17,7 @@ MANY = 10_000
 """The number of workers for `parallel: auto` on a cluster: those beyond its room start when nodes join."""
 
 
-GOODBYE_SECONDS = 1.0
+GOODBYE_SECONDS = 0.3
 
 
 @final
@@ -25,10 +25,14 @@ class Crew:
     """Started once, dismissed once."""
 
     def __init__(self, job: Job, mailbox: Any, gpus: float, n_workers: int) -> None:
-        self.lost: list[str] = []
-        """The workers that died, in order, as Tune tells (in its thread: append and pop are atomic)."""
+        self.lives: dict[str, int] = {}
+        """The number of each worker's present life, as the desk has heard."""
+        self.lost: list[tuple[str, int | None]] = []
+        """The workers that died, and in which life, as Tune tells (in its thread: append and pop are atomic)."""
         self.dismissed = False
         self.error: BaseException | None = None
+        # What Tune writes is disposable: the store is the truth. It may still be writing when that goes.
+        self._scratch = tempfile.TemporaryDirectory(prefix="tuner-ray-", ignore_cleanup_errors=True)
         self._tuner = self._make_tuner(job, mailbox, gpus, n_workers)
         self._thread = threading.Thread(target=self._run, name="tune", daemon=True)
 
@@ -42,12 +46,10 @@ class Crew:
         return self._thread.is_alive()
 
     def dismiss(self) -> None:
-        """End Tune's run. Workers that were sent home end it by themselves; those that wait for room, or are busy, are
-        stopped. Tune would wait up to 15 s for their actors: nothing here depends on that, so we don't.
-        """
-        self._thread.join(GOODBYE_SECONDS)
+        """End Tune's run. It would wait up to 15 s for its actors to leave; nothing here depends on that."""
         self.dismissed = True
         self._thread.join(GOODBYE_SECONDS)
+        self._scratch.cleanup()
 
     def _make_tuner(self, job: Job, mailbox: Any, gpus: float, n_workers: int) -> tune.Tuner:
         job_bytes = cloudpickle.dumps(job)  # type: ignore[no-untyped-call]
@@ -57,7 +59,7 @@ class Crew:
             tune_config=tune.TuneConfig(num_samples=n_workers),
             run_config=tune.RunConfig(
                 name=job.study,
-                storage_path=tempfile.mkdtemp(prefix="tuner-ray-"),  # disposable: the store is the truth
+                storage_path=self._scratch.name,
                 failure_config=tune.FailureConfig(max_failures=-1),
                 callbacks=[Watch(self)],
                 stop=UntilDismissed(self),
@@ -97,7 +99,7 @@ class Watch(_OfCrew, TrialProgressCallback):
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
         """See tune.Callback."""
         if self._crew is not None:
-            self._crew.lost.append(trial.trial_id)
+            self._crew.lost.append((trial.trial_id, self._crew.lives.get(trial.trial_id)))
 
     def _silence(self, *args: Any, **info: Any) -> None:
         """Nothing is printed."""

@@ -19,7 +19,8 @@ class Need(Enum):
     """What a worker waits for."""
 
     NOTHING = auto()
-    DECISION = auto()  # on the last of its messages
+    NEWS = auto()  # the decision on its last report, while the objective works on
+    DECISION = auto()  # the same, and the objective waits; if its trial stops, the next segment comes along
     SEGMENT = auto()
 
 
@@ -35,11 +36,13 @@ class Envelope:
     """Why the worker cannot work at all, if so."""
 
 
-class Close:
-    """An answer: there is nothing left to do, go home."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the driver says: a decision, a segment to go on with, both, or that it is time to go home."""
 
-
-Answer = Decision | Segment | Close
+    decision: Decision = Decision.CONTINUE
+    segment: Segment | None = None
+    close: bool = False
 
 
 class Mailbox:
@@ -61,7 +64,7 @@ class Mailbox:
     async def post(self, envelope: Envelope) -> Answer | None:
         """Deliver; wait for the answer if one is needed."""
         if envelope.life != self._lives.get(envelope.worker):
-            return Close()  # a former life, still talking
+            return Answer(close=True)  # a former life, still talking
         if envelope.need is Need.NOTHING:
             self._put(envelope)
             return None

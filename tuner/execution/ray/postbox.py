@@ -1,0 +1,108 @@
+"""A worker's end of the mailbox."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from typing import Any, final
+
+import ray
+
+from tuner.execution._base import Message
+from tuner.execution.ray.mailbox import Answer, Envelope, Need
+from tuner.records import Decision, Ending, Failure, FailureKind, Report, Segment, SegmentEnd
+
+PULSE_SECONDS = 0.2
+"""How long a report that nobody waits for may stay with the worker."""
+
+
+@final
+class Postbox:
+    """Sends reports and ends, fetches decisions and segments.
+
+    Reports that the objective need not wait for are posted together by a thread, the pulse, which waits for the answer
+    in its stead: a trial that is to stop learns it at its next report. One exchange is under way at a time (`_lock`):
+    nothing overtakes anything.
+    """
+
+    def __init__(self, mailbox: Any, worker: str) -> None:
+        self.timeout: float | None = None
+        """Seconds that an objective may be silent."""
+        self._mailbox = mailbox
+        self._worker = worker
+        self._life: int = ray.get(mailbox.enter.remote(worker))
+        self._lock = threading.Lock()
+        self._outbox: list[Message] = []
+        self._segment: Segment | None = None
+        self._next: Segment | None = None
+        self._told = Decision.CONTINUE
+        self._deadline = math.inf
+        threading.Thread(target=self._pulse, name="pulse", daemon=True).start()
+
+    def pull(self, end: SegmentEnd | None) -> Segment | None:
+        """Say how the last segment ended, and get the next; None when it is time to go home."""
+        with self._lock:
+            self._outbox.extend([end] if end else [])
+            if self._next is None:
+                answer = self._exchange(Need.SEGMENT)
+                self._next = None if answer.close else answer.segment
+            self._segment, self._next = self._next, None
+            self._told = Decision.CONTINUE
+            self._expect_report()
+            return self._segment
+
+    def send(self, report: Report, *, wait: bool) -> Decision:
+        """Take a segment's report; the decision on it, or on those before it if it is not to be waited for."""
+        with self._lock:
+            self._outbox.append(report)
+            if wait:
+                answer = self._exchange(Need.DECISION)
+                self._told = Decision.STOP if answer.close else answer.decision
+                self._next = answer.segment
+            self._expect_report()
+            return self._told
+
+    def broken(self, reason: str) -> None:
+        """Say that this worker cannot work, and why."""
+        ray.get(self._mailbox.post.remote(Envelope(self._worker, self._life, broken=reason)))
+
+    def _exchange(self, need: Need) -> Answer:
+        self._deadline = math.inf  # the driver may take its time
+        envelope = Envelope(self._worker, self._life, self._outbox, need)
+        self._outbox = []
+        return ray.get(self._mailbox.post.remote(envelope)) or Answer()
+
+    def _expect_report(self) -> None:
+        if self.timeout is not None and self._segment is not None:
+            self._deadline = time.monotonic() + self.timeout
+
+    def _pulse(self) -> None:
+        """Post what waits; end this process if the objective has been silent for too long."""
+        while True:
+            time.sleep(PULSE_SECONDS)
+            with self._lock:
+                if time.monotonic() > self._deadline and self._segment is not None:
+                    self._outbox.append(_silent(self._segment, self.timeout))
+                    self._exchange(Need.NOTHING)
+                    os._exit(1)  # a stuck objective cannot be ended otherwise; Tune starts the worker again
+                if self._outbox:
+                    self._tell_news()
+
+    def _tell_news(self) -> None:
+        """Post what waits, and hear what is decided on it. A segment's end is the last that is said of it: on the
+        reports of the present segment alone is there anything to hear.
+        """
+        deadline = self._deadline
+        if isinstance(self._outbox[-1], Report):
+            answer = self._exchange(Need.NEWS)
+            self._told = Decision.STOP if answer.close else answer.decision
+        else:
+            self._exchange(Need.NOTHING)
+        self._deadline = deadline
+
+
+def _silent(segment: Segment, timeout: float | None) -> SegmentEnd:
+    message = f"no report for {timeout:g} s (timeouts.report)"
+    return SegmentEnd(segment.trial, segment.index, Ending.FAILED, Failure(FailureKind.TIMEOUT, message))
