@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from tuner.errors import CheckpointError
+from tuner.errors import CheckpointError, UserMistake
 from tuner.training import checkpoint
 from tuner.training.checkpoint import load, save
 
@@ -146,7 +146,7 @@ def cyclic():
     ids=lambda value: type(value).__name__,
 )
 def test_what_cannot_be_kept_is_refused_with_its_place_and_writes_nothing(value, tmp_path):
-    with pytest.raises(CheckpointError, match="state") as error:
+    with pytest.raises(UserMistake, match="state") as error:
         save({"model": [0, {"part": value}]}, tmp_path / "state")
     assert "bytes" in str(error.value)
     assert list(tmp_path.iterdir()) == []
@@ -213,11 +213,45 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch)
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(CheckpointError, match="No space left"):
+    with pytest.raises(OSError, match=r"cannot write the checkpoint: No space left on device: '.*state'"):
         save({"a": 2}, path)
     monkeypatch.undo()
     assert load(path) == {"a": 1}
     assert [entry.name for entry in path.parent.iterdir()] == ["state"]
+
+
+def test_a_disk_that_ends_in_the_middle_of_a_file_is_told_and_leaves_no_litter(tmp_path):
+    resource = pytest.importorskip("resource", reason="POSIX only")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match="cannot write the checkpoint: File too large"):
+            save({"a": np.zeros(10_000)}, tmp_path / "state")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_gone_is_made_again_and_one_that_cannot_be_is_told(tmp_path):
+    save({"a": 1}, tmp_path / "gone" / "deep" / "state")
+    assert load(tmp_path / "gone" / "deep" / "state") == {"a": 1}
+    (tmp_path / "file").write_text("in the way")
+    for path in (tmp_path / "file" / "state", tmp_path / "file" / "deep" / "state"):
+        with pytest.raises(OSError, match=f"cannot write the checkpoint: .*{path}"):
+            save({"a": 1}, path)
+
+
+def test_the_error_of_a_folder_lost_while_writing_is_the_one_told(tmp_path, monkeypatch):
+    def lose(path, missing_ok=False):
+        raise OSError(5, "Input/output error")
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(type(tmp_path), "unlink", lose)
+    with pytest.raises(OSError, match="No space left"):
+        save({"a": 1}, tmp_path / "state")
 
 
 def test_the_file_is_plain_safetensors_with_a_json_structure(tmp_path):

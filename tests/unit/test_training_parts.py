@@ -9,7 +9,7 @@ from torch import nn
 
 from tuner.errors import SpecError
 from tuner.training import Splits, Task, TrainerSettings
-from tuner.training.clipping import clip_divisor, global_norm
+from tuner.training.clipping import clip_divisor, global_norm, norms
 from tuner.training.data import Examples, device_data, epoch_batches, n_batches
 from tuner.training.dynamics import RATIO_EVERY, Dynamics, is_sampled
 from tuner.training.evaluation import EVALUATION_BATCH, evaluate
@@ -91,6 +91,22 @@ def test_clipping_is_torchs(clip_norm):
         torch.testing.assert_close(gradient / divisor, parameter.grad, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize(
+    ("dtypes", "wider"),
+    [
+        ((torch.float32, torch.float64), torch.float64),
+        ((torch.float64,), torch.float64),
+        ((torch.bfloat16, torch.float16, torch.float32), torch.float32),
+        ((torch.bfloat16,), torch.float32),
+    ],
+)
+def test_norms_are_of_the_wider_type_and_divisors_always_float32(dtypes, wider):
+    tensors = [torch.full((2, 8), 0.5, dtype=dtype) for dtype in dtypes]
+    assert norms(tensors).dtype == global_norm(tensors).dtype == wider
+    assert norms(tensors).tolist() == [2.0] * len(tensors)
+    assert clip_divisor(global_norm(tensors), 0.5).dtype == torch.float32
+
+
 def test_decay_spares_biases_and_norms_unless_told():
     model = nn.Sequential(nn.Conv1d(2, 4, 3), nn.BatchNorm1d(4), nn.LayerNorm((4, 6)), nn.Linear(6, 2))
     model[3].weight.requires_grad_(False)
@@ -116,6 +132,28 @@ def test_an_epoch_sees_every_row_once_in_an_order_of_seed_and_epoch():
     assert torch.equal(order, again)
     assert not torch.equal(order, other_epoch)
     assert not torch.equal(order, other_seed)
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch_size", "sizes"),
+    [
+        (65, 32, [32, 33]),
+        (66, 32, [32, 32, 2]),
+        (64, 32, [32, 32]),
+        (33, 32, [33]),
+        (3, 2, [3]),
+        (1, 32, [1]),
+        (1, 1, [1]),
+        (3, 1, [1, 1, 1]),
+        (5, 8, [5]),
+    ],
+)
+def test_a_last_row_alone_joins_the_batch_before_it(rows, batch_size, sizes):
+    examples = Examples(torch.arange(rows), torch.arange(rows))
+    epoch = list(epoch_batches(examples, batch_size, seed=0, epoch=1))
+    assert [len(batch) for batch in epoch] == sizes
+    assert n_batches(rows, batch_size) == len(sizes)
+    assert torch.equal(torch.cat([batch.inputs for batch in epoch]).sort().values, examples.inputs)
 
 
 def test_permutations_are_pinned():

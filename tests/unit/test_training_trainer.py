@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from tuner.errors import CheckpointError, DataError, SpecError, StopTrial
-from tuner.training import Splits, Task, train
+from tuner.training import Splits, Task, TrainerSettings, train
 from tuner.training.checkpoint import load, save
+from tuner.training.schedules import learning_rates
 
 REPORTED = {
     *("epoch", "step", "samples", "seconds", "samples_per_second", "data_wait", "lr"),
@@ -121,6 +122,87 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(config, split, tmp_p
     assert_same_state(state, whole.states[-1])
 
 
+def in_new_process(folder):
+    """The last rung of `test_rungs_...`, as a worker that joins late would run it."""
+    for name, config in (("sgd", SGD), ("adamw", ADAMW)):
+        state = load(folder / f"{name}-3")
+        save(run(config, until=9, start=3, checkpoint=state).states[-1], folder / f"{name}-9")
+
+
+def test_rungs_in_several_processes_are_the_run_in_one_go(tmp_path):
+    for name, config in (("sgd", SGD), ("adamw", ADAMW)):
+        state, start = None, 0
+        for until in (1, 3):
+            save(
+                run(config, until=until, start=start, horizon=9, checkpoint=state).states[-1],
+                tmp_path / f"{name}-{until}",
+            )
+            state, start = load(tmp_path / f"{name}-{until}"), until
+    here = Path(__file__)
+    program = f"from pathlib import Path; from {here.stem} import *; in_new_process(Path({str(tmp_path)!r}))"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60, cwd=here.parent)
+    for name, config in (("sgd", SGD), ("adamw", ADAMW)):
+        whole, state = run(config, until=9), load(tmp_path / f"{name}-9")
+        assert_same_state(state, whole.states[-1])
+        assert state["model"]["1.num_batches_tracked"] == 9 * 2
+        assert not torch.equal(state["model"]["1.running_mean"], torch.zeros(16))
+
+
+class Double(Blobs):
+    """Blobs in float64 throughout, or with a last layer that is (`mixed`)."""
+
+    def __init__(self, mixed: bool):
+        super().__init__()
+        self.mixed = mixed
+
+    def prepare(self, inputs):
+        return inputs if self.mixed else inputs.double()
+
+    def model(self, config):
+        model = super().model(config)
+        return nn.Sequential(model[:-1], Widen(), model[-1].double()) if self.mixed else model.double()
+
+
+class Widen(nn.Module):
+    def forward(self, x):
+        return x.double()
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("config", [{**SGD, "clip_norm": 0.5}, ADAMW, {"lr": 0.01}], ids=["sgd", "adamw", "unclipped"])
+def test_float64_models_train_as_float32_ones_do(config, mixed):
+    config = {**config, "dropout": 0.0}
+    wide, narrow = run(config, task=Double(mixed)).metrics, run(config).metrics
+    # Only roughly: the bias before BatchNorm has a gradient of nothing but rounding, which adamw scales up.
+    for name in ("val_loss", "grad_norm_max", "clip_rate", "update_ratio", "weight_norm"):
+        assert [row[name] for row in wide] == pytest.approx([row[name] for row in narrow], rel=1e-2), name
+    assert all(type(value) is float for row in wide for value in row.values())
+
+
+@pytest.mark.parametrize("rows", [65, 33])
+def test_a_batch_size_that_leaves_one_row_trains_batch_norm(rows):
+    config = {**SGD, "batch_size": 32}
+    trial = run(config, until=2, task=Blobs(rows))
+    n_steps = rows // 32
+    assert [row["step"] for row in trial.metrics] == [n_steps, 2 * n_steps]
+    assert [row["samples"] for row in trial.metrics] == [rows, 2 * rows]
+    assert trial.states[-1]["model"]["1.num_batches_tracked"] == 2 * n_steps
+    rates = learning_rates(TrainerSettings.from_config(config), torch.arange(2 * n_steps), 2 * n_steps)
+    assert trial.metrics[-1]["lr"] == rates[-1].item()
+
+
+@pytest.mark.parametrize("config", [SGD, ADAMW], ids=["sgd", "adamw"])
+def test_deterministic_algorithms_may_be_demanded(config):
+    free = run(config)
+    torch.use_deterministic_algorithms(True)
+    try:
+        strict = run(config)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert untimed(strict.metrics) == untimed(free.metrics)
+    assert_same_state(strict.states[-1], free.states[-1])
+
+
 def test_the_schedule_is_laid_out_over_the_horizon():
     short, long = run(SGD, until=1, horizon=9), run(SGD, until=9, horizon=9)
     assert short.metrics[0]["lr"] == long.metrics[0]["lr"]
@@ -145,12 +227,14 @@ def test_seeds_make_trials_and_torchs_generator_is_left_alone():
 
 
 def test_a_stop_passes_through_and_leaves_nothing_altered():
-    before = torch.get_rng_state()
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
     trial = Trial(5, stop_at=2)
+    trial.threads = threads + 1
     with pytest.raises(StopTrial):
         train(Blobs(), SGD, trial)
     assert len(trial.metrics) == 2
     assert torch.equal(torch.get_rng_state(), before)
+    assert torch.get_num_threads() == threads
 
 
 def test_dynamics_count_what_they_say():
@@ -187,6 +271,23 @@ def test_non_finite_steps_are_counted_and_reported():
     trial = run({"optimizer": "sgd", "lr": 1e30, "batch_size": 50}, until=1)
     assert trial.metrics[0]["nonfinite_steps"] >= 1
     assert math.isnan(trial.metrics[0]["val_loss"])
+
+
+@pytest.mark.parametrize("config", [{**SGD, "clip_norm": 0.5}, ADAMW, {"lr": 0.01}], ids=["sgd", "adamw", "unclipped"])
+def test_a_loss_that_turns_nan_within_an_epoch_is_counted_and_ends_nothing(config):
+    class Breaking(Blobs):
+        steps = 0
+
+        def loss(self, outputs, targets):
+            self.steps += not torch.is_inference_mode_enabled()
+            return super().loss(outputs, targets) * (math.nan if self.steps == 4 else 1.0)
+
+    trial = run({**config, "batch_size": 20}, until=2, task=Breaking())
+    first, second = trial.metrics
+    assert (first["nonfinite_steps"], second["nonfinite_steps"]) == (7, 10)
+    assert (first["step"], second["step"]) == (10, 20)
+    assert math.isfinite(first["grad_norm_max"])
+    assert all(math.isnan(row[name]) for row in trial.metrics for name in ("val_loss", "train_loss", "weight_norm"))
 
 
 def test_one_batch_can_be_overfitted():

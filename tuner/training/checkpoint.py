@@ -13,6 +13,7 @@ torch is imported only for states that hold tensors.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -28,7 +29,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as read_arrays
 from safetensors.numpy import save as write_arrays
 
-from tuner.errors import CheckpointError
+from tuner.errors import CheckpointError, UserMistake
 
 if TYPE_CHECKING:
     import torch
@@ -43,7 +44,8 @@ PLAIN_DTYPES = frozenset({"bool", "uint8", "int8", "int16", "int32", "int64", "f
 def save(state: Mapping[str, Any], path: Path) -> tuple[int, str]:
     """Write `state` to `path` at once or not at all; returns the file's size in bytes and its SHA-256.
 
-    Raises CheckpointError, with the place in `state`, for a value that cannot be kept, and when the disk refuses.
+    Raises UserMistake, with the place in `state`, for a value that cannot be kept, and OSError when the disk refuses:
+    in both cases what stood at `path` still does. CheckpointError is left to `load`.
     """
     arrays: Arrays = {}
     try:
@@ -54,7 +56,7 @@ def save(state: Mapping[str, Any], path: Path) -> tuple[int, str]:
     try:
         write_atomically(path, data)
     except OSError as error:
-        raise CheckpointError(f"cannot write the checkpoint {path}: {error}") from error
+        raise OSError(error.errno, f"cannot write the checkpoint: {error.strerror or error}", str(path)) from error
     return len(data), hashlib.sha256(data).hexdigest()
 
 
@@ -96,7 +98,8 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the first error is the one to tell
+            temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
 
@@ -137,8 +140,8 @@ def _encode(value: Any, place: str, arrays: Arrays) -> Any:
     raise _refused(place, f"a {type(value).__module__}.{type(value).__qualname__}")
 
 
-def _refused(place: str, what: str) -> CheckpointError:
-    return CheckpointError(
+def _refused(place: str, what: str) -> UserMistake:
+    return UserMistake(
         f"a checkpoint cannot keep {what} ({place})",
         hint="It keeps JSON values, NumPy arrays, torch tensors and bytes, in dicts, lists and tuples.",
     )

@@ -5,22 +5,26 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+DOUBLES = (torch.float64, torch.complex128)
+
 
 def norms(tensors: list[Tensor]) -> Tensor:
-    """The 2-norm of each of `tensors`: float32 (len(tensors),), on their device."""
-    return torch.stack(torch._foreach_norm(tensors, 2, torch.float32))
+    """The 2-norm of each of `tensors`: (len(tensors),), on their device; float32, or float64 if one of them is."""
+    # torch computes no norm in a type narrower than the tensor's, and in bfloat16 a sum of squares is too coarse
+    wide = any(tensor.dtype in DOUBLES for tensor in tensors)
+    return torch.stack(torch._foreach_norm(tensors, 2, torch.float64 if wide else torch.float32))
 
 
 def global_norm(tensors: list[Tensor]) -> Tensor:
-    """The 2-norm of all `tensors` taken as one vector: a float32 scalar on their device."""
+    """The 2-norm of all `tensors` taken as one vector: a scalar on their device, of the type that `norms` has."""
     total: Tensor = torch.linalg.vector_norm(norms(tensors))
     return total
 
 
 def clip_divisor(norm: Tensor, clip_norm: float) -> Tensor:
-    """What to divide the gradients by so that their norm is at most `clip_norm`; 1 where it already is.
+    """What to divide the gradients by so that their norm is at most `clip_norm`; 1 where it already is. A float32.
 
     The inverse of the factor of torch.nn.utils.clip_grad_norm_, min(1, clip_norm / (norm + 1e-6)): a divisor is what
-    torch's fused kernels take, and saves a pass over the gradients.
+    torch's fused kernels take (in float32, whatever the gradients are), and saves a pass over the gradients.
     """
-    return ((norm + 1e-6) / clip_norm).clamp(min=1.0)
+    return ((norm + 1e-6) / clip_norm).clamp(min=1.0).float()

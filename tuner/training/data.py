@@ -79,16 +79,22 @@ def _examples(pair: tuple[Tensor, Tensor], split: str, device: torch.device) -> 
 
 
 def n_batches(n_examples: int, batch_size: int) -> int:
-    """Steps of an epoch: the last batch may be smaller and is kept, so that an epoch sees every example once."""
-    return -(-n_examples // batch_size)
+    """Steps of an epoch. The last batch may be smaller and is kept, so that an epoch sees every example once.
+
+    Only a last batch of a single example is not: BatchNorm cannot train on one, so it joins the batch before it, which
+    then has batch_size + 1. Else a searched batch size would fail by arithmetic alone (65 examples, 32 at a time).
+    """
+    full, rest = divmod(n_examples, batch_size)
+    return full + (rest > 1 or (rest == 1 and full == 0))
 
 
 def epoch_batches(examples: Examples, batch_size: int, seed: int, epoch: int) -> Iterator[Examples]:
-    """The batches of an epoch, in the order that belongs to (seed, epoch).
+    """The `n_batches` batches of an epoch, in the order that belongs to (seed, epoch).
 
     A gather per batch: on the CPU it costs 1 % of a step of a small MLP, while gathering the whole epoch at once moves
     the entire data set through memory and costs some twenty times as much (benchmarks/records, trainer_epoch).
     """
     order = permutation(len(examples), seed, "order", epoch).to(examples.inputs.device)
-    for rows in torch.split(order, batch_size):
+    last = n_batches(len(examples), batch_size) - 1
+    for rows in torch.split(order, [batch_size] * last + [len(examples) - last * batch_size]):
         yield examples.take(rows)

@@ -62,10 +62,10 @@ class Optimizer:
         self.settings = settings
         parameters = dict(model.named_parameters())
         decayed = decays(model, settings)
-        self._slots = {
-            decay: [_slot(n, parameters[n], settings) for n, d in decayed.items() if d == decay]
-            for decay in (True, False)
-        }
+        self._slots: dict[tuple[bool, torch.dtype], list[_Slot]] = {}  # torch's kernels take one type at a time
+        for name, decay in sorted(decayed.items(), key=lambda item: not item[1]):
+            parameter = parameters[name]
+            self._slots.setdefault((decay, parameter.dtype), []).append(_slot(name, parameter, settings))
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -83,7 +83,7 @@ class Optimizer:
 
     def step(self, lr: Tensor, divisor: Tensor | None = None) -> None:
         """One update at learning rate `lr`, the gradients divided by `divisor` (both float32 scalars on the device)."""
-        for decay, slots in self._slots.items():
+        for (decay, _), slots in self._slots.items():
             ready = [slot for slot in slots if slot.parameter.grad is not None]
             if ready:
                 weight_decay = self.settings.weight_decay if decay else 0.0

@@ -1,4 +1,17 @@
-"""The trainer: one Task, one configuration, one process, on CPU or GPU. Reads top to bottom like a training script."""
+"""The trainer: one Task, one configuration, one process, on CPU or GPU. Reads top to bottom like a training script.
+
+What a report carries, of what DESIGN.md promises; always plain floats:
+
+    axes       epoch, step, samples
+    speed      seconds, samples_per_second, data_wait; memory_peak_mib on a GPU only
+    fit        train_loss, train_eval_loss, val_loss, gap, and val_<name> for each of the task's metrics
+    dynamics   lr, grad_norm_p50/p90/p99/max, clip_rate, update_ratio, weight_norm, nonfinite_steps
+
+Not yet there: loss_scale and skipped_steps, which come with mixed precision (the model's own number type is used
+throughout), and the points of the step-level curves (loss, learning rate, gradient norm) within an epoch.
+
+A loss that turns NaN ends nothing here: the epoch runs to its end and the report says NaN.
+"""
 
 from __future__ import annotations
 
