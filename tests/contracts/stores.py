@@ -99,7 +99,7 @@ def lines(events: Iterator[Event] | tuple[Event, ...]) -> list[bytes]:
 def check_studies(opener: Opener) -> None:
     """Create, look up, list, refuse a taken name, delete."""
     with closing(opener()) as store:
-        assert store.studies() == []
+        assert store.studies() == store.names() == []
         first = store.create(spec("first", seed=3))
         assert (first.spec, first.state, first.events, first.holder) == (
             spec("first", seed=3),
@@ -114,7 +114,9 @@ def check_studies(opener: Opener) -> None:
         assert store.study("first") == first
         writer = store.write("first")
         writer.append(EVENTS, TRIALS)
-        assert [study.name for study in store.studies()] == ["first", "second"], "the most recently updated first"
+        assert [study.name for study in store.studies()] == store.names() == ["first", "second"], (
+            "the most recently updated first"
+        )
         with pytest.raises(StudyHeld):
             store.delete("first")
         writer.release()

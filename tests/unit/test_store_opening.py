@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, text
 
-from tuner.errors import StoreError, StudyNotFound
+from tuner.errors import StoreError, StudyNotFound, UserMistake
 from tuner.records import Command, CommandKind, Reported, StudyEnded
 from tuner.spec import StudySpec
 from tuner.store import StudyState, default_store_url, migrations, open_store
@@ -43,13 +43,19 @@ def test_the_default_place(monkeypatch):
     assert default_store_url() == "sqlite:///runs/tuner.db"
     monkeypatch.setenv("TUNER_HOME", "/data/ours")
     assert default_store_url() == "sqlite:////data/ours/tuner.db"
+    monkeypatch.setenv("HOME", "/home/anna")
+    monkeypatch.setenv("TUNER_HOME", "~/studies")
+    assert default_store_url() == "sqlite:////home/anna/studies/tuner.db"
+    monkeypatch.setenv("TUNER_HOME", "~nosuch/studies")
+    with pytest.raises(UserMistake, match="~nosuch"):
+        open_store()
 
 
 def test_nothing_said_is_the_default_place(monkeypatch, tmp_path):
-    monkeypatch.setenv("TUNER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TUNER_HOME", str(tmp_path / "why?not=100%25"))
     with closing(open_store()) as store:
         store.create(SPEC)
-    assert (tmp_path / "home" / "tuner.db").exists()
+    assert (tmp_path / "why?not=100%25" / "tuner.db").exists()
 
 
 def test_files_are_for_the_user_alone(file):
@@ -92,7 +98,62 @@ def test_a_database_of_something_else(file):
     file.parent.mkdir()
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("CREATE TABLE wallets (money)")
-    refused(file, "something else: it has the tables wallets")
+    before = file.read_bytes()
+    for create in (False, True):
+        refused(file, "something else: it has the tables wallets", create=create)
+    assert file.read_bytes() == before
+    assert [path.name for path in file.parent.iterdir()] == ["tuner.db"]
+
+
+def test_reading_leaves_an_empty_file_empty(file):
+    file.parent.mkdir()
+    file.touch()
+    with closing(open_store(file, create=False)) as store:
+        assert store.studies() == store.names() == []
+        with pytest.raises(StudyNotFound, match="mnist"):
+            store.trials("mnist")
+    assert file.read_bytes() == b""
+    assert [path.name for path in file.parent.iterdir()] == ["tuner.db"]
+
+
+def test_reading_migrates_nothing(file, monkeypatch):
+    open_store(file).close()
+    before = file.read_bytes()
+    monkeypatch.setattr(migrations, "MIGRATIONS", {2: lambda connection: None})
+    assert "Bring it up to date" in str(
+        refused(file, r"older version of tuner \(schema 1; this one reads 2\)", create=False)
+    )
+    assert file.read_bytes() == before
+    open_store(file).close()
+    assert open_store(file, create=False).names() == []
+
+
+@pytest.mark.parametrize("path", ["runs/\udcff.db", "runs/\0.db"])
+def test_a_path_that_is_no_text(path):
+    refused(path, "must be UTF-8")
+
+
+DAMAGE = {
+    "config": ("UPDATE trials SET config = '{'", lambda store: store.trials("golden"), "the trials of study 'golden'"),
+    "state": ("UPDATE trials SET state = 'odd'", lambda store: store.trials("golden"), "the trials of study 'golden'"),
+    "event": ("UPDATE journal SET body = '{}'", lambda store: list(store.journal("golden")), "the journal of study"),
+    "report": ("UPDATE journal SET body = 'x'", lambda store: store.reports("golden"), "the journal of study"),
+    "command": ("UPDATE commands SET body = ''", lambda store: store.commands("golden"), "the commands of study"),
+    "spec": ("UPDATE studies SET spec = '[]'", lambda store: store.study("golden"), "study 'golden' has a spec that"),
+}
+
+
+@pytest.mark.parametrize(("statement", "look", "said"), DAMAGE.values(), ids=DAMAGE)
+def test_damaged_rows_are_told(tmp_path, statement, look, said):
+    shutil.copy(GOLDEN, tmp_path / "old.db")
+    with closing(sqlite3.connect(tmp_path / "old.db", isolation_level=None)) as connection:
+        connection.execute(statement)
+    with closing(open_store(tmp_path / "old.db")) as store:
+        with pytest.raises(StoreError, match=said):
+            look(store)
+        assert set(store.names()) == {"golden", "empty"}
+        store.delete("golden")
+        assert store.names() == ["empty"]
 
 
 def test_a_place_that_cannot_be(tmp_path):

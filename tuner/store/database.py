@@ -6,21 +6,23 @@ import os
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import final
 
 from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from tuner.errors import StoreError
-from tuner.store.dialects import ERRORS, hint, make_engine, make_file, sqlite_file
-from tuner.store.migrations import migrate, newest, stored_version
+from tuner.store.dialects import ERRORS, hint, log_ahead, make_engine, make_file, sqlite_file
+from tuner.store.migrations import known_version, migrate, newest
 
 
 @final
 class Database:
-    """Transactions on the database of a URL, brought to the newest schema version before the first.
+    """Transactions on the database of a URL, if it is a store.
 
-    With `create` it is made if it is missing; else it may be `absent`, until somebody makes it.
+    With `create` it is made if it is missing, and brought to the newest schema version. Else it may be `absent` until
+    somebody makes it, and looking at it changes nothing, whatever it is.
     """
 
     def __init__(self, url: URL, *, create: bool) -> None:
@@ -30,6 +32,7 @@ class Database:
             self.place = f"the store {self.file}"
         self._create = create
         self._ready = False
+        self._logs_ahead = False
         try:
             self._engine = make_engine(url)
         except ImportError as error:
@@ -45,8 +48,18 @@ class Database:
         return self._engine.dialect.name
 
     def absent(self) -> bool:
-        """Whether there is no database (yet)."""
-        return not self._create and self.file is not None and not self.file.exists()
+        """Whether there is no store (yet): no file, or a database without tables. Raises StoreError."""
+        if self._create:
+            return False
+        if self.file is not None and not self._there(self.file):
+            return True
+        return not self._ready and self._version() is None
+
+    def _there(self, file: Path) -> bool:
+        try:
+            return file.exists()
+        except OSError as error:
+            raise StoreError(f"{self.place} cannot be used: {error.strerror}", hint="Look at the path.") from None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -59,6 +72,7 @@ class Database:
     def writing(self) -> Iterator[Connection]:
         """A transaction that is committed at the end, or leaves nothing behind. Raises StoreError."""
         self._prepare()
+        self._log_ahead()
         with self._begin(writes=True) as connection:
             yield connection
 
@@ -76,25 +90,45 @@ class Database:
                 raise StoreError(
                     f"{self.place} cannot be made: {error.strerror}", hint="Name another place for the store."
                 ) from None
-        if not self._is_current():
+        version = self._version()
+        if version != newest():
+            if not self._create:
+                raise self._outdated(version)
+            self._log_ahead()
             with self._begin(writes=True) as connection:
                 migrate(connection, self.place)
         self._ready = True
 
-    def _is_current(self) -> bool:
+    def _version(self) -> int | None:
         # Asked without the write lock, so that opening a store waits for no writer.
         with self._begin(writes=False) as connection:
-            if not self._engine.dialect.has_table(connection, "schema"):
-                return False
-            return stored_version(connection) == newest()
+            return known_version(connection, self.place)
+
+    def _outdated(self, version: int | None) -> StoreError:
+        if version is None:
+            return StoreError(f"{self.place} is not there any more")
+        return StoreError(
+            f"{self.place} was written by an older version of tuner (schema {version}; this one reads {newest()})",
+            hint="Bring it up to date when nothing runs on it: in Python, tuner.store.open_store(PATH).",
+        )
+
+    def _log_ahead(self) -> None:
+        if not self._logs_ahead:
+            with self._explained():
+                log_ahead(self._engine)
+            self._logs_ahead = True
 
     @contextmanager
     def _begin(self, *, writes: bool) -> Iterator[Connection]:
+        with self._explained(), self._engine.connect() as connection:
+            connection = connection.execution_options(writes=writes)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
         try:
-            with self._engine.connect() as connection:
-                connection = connection.execution_options(writes=writes)
-                with connection.begin():
-                    yield connection
+            yield
         except ERRORS as error:
             message = str(error.orig) if isinstance(error, DBAPIError) else str(error)
             raise StoreError(f"{self.place} cannot be used: {message.strip()}", hint=hint(message)) from None

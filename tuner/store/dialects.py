@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,16 @@ def make_engine(url: URL) -> Engine:
     return engine
 
 
+def log_ahead(engine: Engine) -> None:
+    """Let SQLite write into a log beside the file, so that readers and a writer do not wait for each other.
+
+    The file remembers it, so this is for stores only, not for whatever file is looked at.
+    """
+    if engine.dialect.name == "sqlite":
+        with closing(engine.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA journal_mode = WAL").close()
+
+
 def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """INSERT of rows whose keys are all of the table's columns, in order, with values that need no conversion.
 
@@ -87,7 +98,7 @@ def upsert(dialect: str, table: Table) -> Insert:
 def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # the driver begins no transactions of its own: _on_begin does
     log = f"wal_autocheckpoint = {WAL_PAGES}"
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", log):
+    for pragma in ("synchronous = NORMAL", "foreign_keys = ON", log):
         connection.execute(f"PRAGMA {pragma}").close()
 
 

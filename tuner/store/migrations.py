@@ -28,28 +28,41 @@ def migrate(connection: Connection, place: str) -> None:
     An empty database gets all tables. Raises StoreError for a database of something else, or of a newer version;
     `place` names it there.
     """
-    present = set(inspect(connection).get_table_names())
-    if schema.name not in present:
-        _create(connection, present, place)
+    version = known_version(connection, place)
+    if version is None:
+        METADATA.create_all(connection)
+        connection.execute(insert(schema).values(version=newest()))
         return
-    version = stored_version(connection)
-    if version > newest():
-        raise StoreError(
-            f"{place} was written by a newer version of tuner (schema {version}; this one knows up to {newest()})",
-            hint="Upgrade tuner, or name another store.",
-        )
     for number in range(version + 1, newest() + 1):
         MIGRATIONS[number](connection)
     if version < newest():
         connection.execute(update(schema).values(version=newest()))
 
 
+def known_version(connection: Connection, place: str) -> int | None:
+    """The version of the store that `connection` leads to; None where there is no store yet. Writes nothing.
+
+    Raises StoreError for a database of something else, or of a newer version; `place` names it there.
+    """
+    present = set(inspect(connection).get_table_names())
+    if schema.name not in present:
+        _refuse_foreign(connection, present, place)
+        return None
+    version = stored_version(connection)
+    if version > newest():
+        raise StoreError(
+            f"{place} was written by a newer version of tuner (schema {version}; this one knows up to {newest()})",
+            hint="Upgrade tuner, or name another store.",
+        )
+    return version
+
+
 def stored_version(connection: Connection) -> int:
-    """The version of the store that `connection` leads to."""
+    """The version that the table of versions has."""
     return int(connection.execute(select(schema.c.version)).scalar_one())
 
 
-def _create(connection: Connection, present: set[str], place: str) -> None:
+def _refuse_foreign(connection: Connection, present: set[str], place: str) -> None:
     # A server's database may be shared with others; a file may not.
     foreign = present if connection.dialect.name == "sqlite" else present & set(METADATA.tables)
     if foreign:
@@ -57,5 +70,3 @@ def _create(connection: Connection, present: set[str], place: str) -> None:
             f"{place} is a database of something else: it has the tables {', '.join(sorted(foreign)[:5])}",
             hint="Name another store.",
         )
-    METADATA.create_all(connection)
-    connection.execute(insert(schema).values(version=newest()))

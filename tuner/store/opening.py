@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from tuner.errors import StoreError
+from tuner.home import expanded, home
 from tuner.store.database import Database
 from tuner.store.sql_store import Clock, SqlStore
 
@@ -18,23 +18,25 @@ _ALLOWED = "A store is a file's path, sqlite:///PATH, or postgresql://USER:PASSW
 
 def default_store_url() -> str:
     """Where studies are kept unless something else is said: tuner.db in $TUNER_HOME, or in ./runs."""
-    return f"sqlite:///{Path(os.environ.get('TUNER_HOME') or 'runs') / 'tuner.db'}"
+    return f"sqlite:///{home() / 'tuner.db'}"
 
 
 def open_store(url_or_path: str | Path | None = None, *, create: bool = True, clock: Clock = time.time) -> SqlStore:
     """The store at a URL or a file's path; by default at `default_store_url()`.
 
-    It is made if it is not there, for the user alone. With `create=False`, for reading, a missing one is left missing:
-    it lists no studies, and knows none. Raises StoreError if it cannot be used: damaged, of a newer version, of
-    something else, not writable. `clock` gives seconds since the epoch.
+    It is made if it is not there, for the user alone. With `create=False`, for reading, a missing one is left missing,
+    and an older one as it is: one that is missing lists no studies, and knows none. Raises StoreError if it cannot be
+    used: damaged, of another version, of something else, not writable. `clock` gives seconds since the epoch.
     """
-    return SqlStore(Database(_parse(url_or_path), create=create), clock)
+    return SqlStore(Database(_parse(home() / "tuner.db" if url_or_path is None else url_or_path), create=create), clock)
 
 
-def _parse(url_or_path: str | Path | None) -> URL:
-    text = str(default_store_url() if url_or_path is None else url_or_path)
+def _parse(url_or_path: str | Path) -> URL:
+    text = str(url_or_path)
+    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):  # bytes that are not UTF-8
+        raise StoreError(f"a store's path must be UTF-8 without NUL bytes, got {text!r}", hint=_ALLOWED)
     if "://" not in text:
-        return URL.create("sqlite", database=text)
+        return URL.create("sqlite", database=str(expanded(text)))
     try:
         url = make_url(text)
         backend = url.get_backend_name()

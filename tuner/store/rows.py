@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter
@@ -89,6 +90,18 @@ def last_word(events: Iterable[Event]) -> Row:
     return word
 
 
+@contextmanager
+def damage_told(what: str) -> Iterator[None]:
+    """Rows that do not hold what was written raise StoreError; `what` they are."""
+    try:
+        yield
+    except (ValueError, TypeError, AssertionError) as error:
+        raise StoreError(
+            f"{what} cannot be read: {(str(error) or type(error).__name__).splitlines()[0]}",
+            hint="The store is damaged there, or was changed by something else. Bring back a copy.",
+        ) from None
+
+
 def trial_row(study: int, summary: TrialSummary) -> Row:
     """The row of a trial."""
     return {
@@ -145,7 +158,7 @@ def stored_spec(row: RowMapping) -> StudySpec:
     """The spec of a study's row. Raises StoreError if this version of tuner cannot read it."""
     try:
         return StudySpec.from_dict(json.loads(row["spec"]))
-    except (TunerError, ValueError) as error:
+    except (TunerError, ValueError, TypeError, AttributeError) as error:
         raise StoreError(f"study {row['name']!r} has a spec that this version of tuner cannot read: {error}") from None
 
 

@@ -61,6 +61,13 @@ class SqlStore:
             found = connection.execute(newest_first).mappings().all()
         return [self._record(row) for row in found]
 
+    def names(self) -> list[str]:
+        if self._database.absent():
+            return []
+        newest_first = select(studies.c.name).order_by(studies.c.updated.desc(), studies.c.id.desc())
+        with self._database.reading() as connection:
+            return list(connection.execute(newest_first).scalars().all())
+
     def study(self, name: str) -> StudyRecord:
         with self._reading(name) as (_, row):
             return self._record(row)
@@ -78,13 +85,14 @@ class SqlStore:
     def journal(self, name: str, after: int = 0) -> Iterator[JournalEntry]:
         with self._reading(name) as (_, row):
             study = row["id"]
-        return self._entries(study, after)
+        return self._entries(name, study, after)
 
     def trials(self, name: str) -> list[TrialSummary]:
         with self._reading(name) as (connection, row):
             mine = select(trials).where(trials.c.study == row["id"]).order_by(trials.c.number)
             found = connection.execute(mine).mappings().all()
-        return [rows.trial_summary(row) for row in found]
+        with rows.damage_told(f"the trials of study {name!r}"):
+            return [rows.trial_summary(row) for row in found]
 
     def reports(self, name: str, trial: int | None = None) -> list[Report]:
         with self._reading(name) as (connection, row):
@@ -92,7 +100,8 @@ class SqlStore:
             if trial is not None:
                 mine &= journal.c.trial == trial
             bodies = connection.execute(select(journal.c.body).where(mine).order_by(journal.c.number)).scalars().all()
-        return [rows.report(body) for body in bodies]
+        with rows.damage_told(f"the journal of study {name!r}"):
+            return [rows.report(body) for body in bodies]
 
     def post(self, name: str, command: Command) -> int:
         with self._writing(name) as (connection, row):
@@ -108,18 +117,21 @@ class SqlStore:
         with self._reading(name) as (connection, row):
             mine = (commands.c.study == row["id"]) & (commands.c.number > after)
             found = connection.execute(select(commands).where(mine).order_by(commands.c.number)).mappings().all()
-        return [rows.posted_command(row) for row in found]
+        with rows.damage_told(f"the commands of study {name!r}"):
+            return [rows.posted_command(row) for row in found]
 
     def close(self) -> None:
         self._database.close()
 
-    def _entries(self, study: int, after: int) -> Iterator[JournalEntry]:
+    def _entries(self, name: str, study: int, after: int) -> Iterator[JournalEntry]:
         while True:
             rest = (journal.c.study == study) & (journal.c.number > after)
             page = select(journal).where(rest).order_by(journal.c.number).limit(PAGE)
             with self._database.reading() as connection:
                 found = connection.execute(page).mappings().all()
-            yield from map(rows.journal_entry, found)
+            with rows.damage_told(f"the journal of study {name!r}"):
+                entries = [rows.journal_entry(row) for row in found]
+            yield from entries
             if len(found) < PAGE:
                 return
             after = found[-1]["number"]
@@ -127,14 +139,14 @@ class SqlStore:
     @contextmanager
     def _reading(self, name: str) -> Iterator[tuple[Connection, RowMapping]]:
         if self._database.absent():
-            raise StudyNotFound(f"there is no study {name!r}", hint=f"There is no store at {self._database.file} yet.")
+            raise StudyNotFound(f"there is no study {name!r}", hint=f"{self._database.place} is not there yet.")
         with self._database.reading() as connection:
             yield connection, _find(connection, name)
 
     @contextmanager
     def _writing(self, name: str) -> Iterator[tuple[Connection, RowMapping]]:
         if self._database.absent():
-            raise StudyNotFound(f"there is no study {name!r}", hint=f"There is no store at {self._database.file} yet.")
+            raise StudyNotFound(f"there is no study {name!r}", hint=f"{self._database.place} is not there yet.")
         with self._database.writing() as connection:
             yield connection, _find(connection, name)
 

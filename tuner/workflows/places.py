@@ -1,26 +1,95 @@
-"""Where a study's files are."""
+"""Where a study's files are, and whose they are."""
 
 from __future__ import annotations
 
-import os
+import json
 from pathlib import Path
+from typing import Any
 
 from tuner.errors import UserMistake
+from tuner.home import expanded, home
 from tuner.spec import StudySpec
+from tuner.store import StudyRecord
 
 DEFAULT_STORAGE = "runs"
+
+MARKER = ".study"
+"""The file in a study's folder that says whose it is: two stores may each have a study of that name."""
+
+_REMEDY = "Choose another --name, or another storage (--set storage=FOLDER)."
 
 
 def study_folder(spec: StudySpec) -> Path:
     """The study's own folder, below its `storage` (by default $TUNER_HOME or ./runs), as an absolute path."""
     if "://" in spec.storage:
         raise UserMistake(f"storage: object stores are not supported yet, got {spec.storage!r}", hint="Name a folder.")
-    home = os.environ.get("TUNER_HOME")
-    root = home if home and spec.storage == DEFAULT_STORAGE else spec.storage
-    return Path(root).expanduser().resolve() / spec.study
+    root = home() if spec.storage == DEFAULT_STORAGE else expanded(spec.storage)
+    return root.resolve() / spec.study
+
+
+def claim_folder(record: StudyRecord, folder: Path) -> Path:
+    """Make the study's folder for the user alone, with those above it, and mark it as this study's.
+
+    Raises UserMistake if it holds another study's files, or files of something else, or cannot be made.
+    """
+    try:
+        make_private(folder)
+        there = _marker(folder)
+        if there is None and any(folder.iterdir()):
+            raise UserMistake(f"{folder} holds files that are not study {record.name!r}'s", hint=_REMEDY)
+        if there is None:
+            _mark(record, folder)
+        elif there != _identity(record):
+            raise UserMistake(f"{folder} holds the files of {_whose(there)}", hint=_REMEDY)
+    except OSError as error:
+        raise UserMistake(f"the study's folder {folder} cannot be used: {error.strerror}", hint=_REMEDY) from None
+    return folder
+
+
+def owns_folder(record: StudyRecord, folder: Path) -> bool:
+    """Whether the folder is marked as this study's. A folder that cannot be read is not."""
+    try:
+        return bool(_marker(folder) == _identity(record))
+    except OSError:
+        return False
 
 
 def make_private(folder: Path) -> Path:
-    """Make a folder for the user alone, with those above it."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """Make a folder for the user alone, with those above it. Raises OSError."""
+    for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+    if not folder.is_dir():
+        raise NotADirectoryError(20, "a file is in its place")
     return folder
+
+
+def _identity(record: StudyRecord) -> dict[str, Any]:
+    return {"study": record.name, "created": record.created}
+
+
+def _mark(record: StudyRecord, folder: Path) -> None:
+    marker = folder / MARKER
+    try:
+        with marker.open("x", encoding="utf-8") as file:  # of two stores that begin the same study, one comes first
+            json.dump(_identity(record), file)
+    except FileExistsError:
+        raise UserMistake(f"{folder} was just taken by another study", hint=_REMEDY) from None
+    except OSError:
+        marker.unlink(missing_ok=True)  # half a marker would be nobody's
+        raise
+
+
+def _marker(folder: Path) -> Any:
+    """What the folder's marker says; None if it has none."""
+    try:
+        return json.loads((folder / MARKER).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        return "nobody"
+
+
+def _whose(marker: Any) -> str:
+    if isinstance(marker, dict) and "study" in marker:
+        return f"a study {marker['study']!r} of another store, or of one deleted since"
+    return f"something else (its {MARKER} cannot be read)"
