@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import final
 
 from tuner.control import Nothing
@@ -12,6 +13,8 @@ from tuner.execution.trial_run import DriverFailed, run_segment
 from tuner.records import Decision, Report
 
 NAME = "local"
+COMMIT_SECONDS = 0.2
+"""How long a report that nobody waits for may stay uncommitted, if others follow it."""
 
 
 @final
@@ -24,12 +27,16 @@ class LocalExecutor:
 
     def run(self, job: Job, driver: Driver) -> None:
         """See Executor."""
+        committed = time.monotonic()
 
-        def send(report: Report, *, wait: bool) -> Decision:  # noqa: ARG001 (in one thread, every report waits)
+        def send(report: Report, *, wait: bool) -> Decision:
+            nonlocal committed
             try:
                 driver.tick()
                 decision = driver.push([report])[0]
-                driver.commit()
+                if wait or decision is not Decision.CONTINUE or time.monotonic() - committed > COMMIT_SECONDS:
+                    driver.commit()
+                    committed = time.monotonic()
             except Exception as error:
                 raise DriverFailed(error) from error
             return decision

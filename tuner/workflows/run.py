@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tuner.control import StudyController
@@ -18,7 +19,7 @@ from tuner.spec import Budget, StudySpec
 from tuner.store import JournalEntry, StudyState, StudyStore, Writer
 from tuner.workflows.driver import StudyDriver, Watch, unwatched
 from tuner.workflows.fit import check_fit
-from tuner.workflows.places import make_private, study_folder
+from tuner.workflows.places import claim_folder, study_folder
 from tuner.workflows.study import Study
 
 
@@ -107,8 +108,7 @@ def run(
     spec = prepared.spec
     try:
         command = extension.command() if extension else None
-        if all(record.name != spec.study for record in store.studies()):
-            store.create(spec)
+        _make_study(store, spec, prepared.job.folder)
         with _writing(store, spec.study) as writer:
             if command is not None:
                 store.post(spec.study, command)
@@ -120,6 +120,18 @@ def run(
     return Study(store, spec.study)
 
 
+def _make_study(store: StudyStore, spec: StudySpec, folder: Path) -> None:
+    """Make the study, unless it is there, and its folder; neither if the folder cannot be had."""
+    new = spec.study not in {record.name for record in store.studies()}
+    record = store.create(spec) if new else store.study(spec.study)
+    try:
+        claim_folder(record, folder)
+    except UserMistake:
+        if new:
+            store.delete(spec.study)
+        raise
+
+
 def _driver(store: StudyStore, writer: Writer, prepared: Prepared, watch: Watch) -> StudyDriver:
     """A driver that stands where the study's journal ends."""
     spec = prepared.spec
@@ -127,8 +139,9 @@ def _driver(store: StudyStore, writer: Writer, prepared: Prepared, watch: Watch)
     controller = StudyController(spec, make_sampler(spec), make_scheduler(spec.scheduler))
     controller.replay(entry.event for entry in journal)
     controller.on_driver_lost()
-    folder = make_private(prepared.job.folder)
-    driver = StudyDriver(controller, store, writer, folder, commands_seen=_last_command(journal), watch=watch)
+    driver = StudyDriver(
+        controller, store, writer, prepared.job.folder, commands_seen=_last_command(journal), watch=watch
+    )
     driver.follow_commands()
     driver.commit()
     return driver
