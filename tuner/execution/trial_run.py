@@ -115,14 +115,12 @@ def run_segment(job: Job, segment: Segment, send: Send, *, device: str = "cpu", 
 
 def _attempt(job: Job, segment: Segment, send: Send, device: str) -> tuple[Ending, Failure | None]:
     try:
-        state = _load(job, segment)
-    except CheckpointError as error:
-        return Ending.FAILED, Failure(FailureKind.CHECKPOINT, str(error))
-    trial = TrialRun(job, segment, send, device=device, state=state)
-    try:
+        trial = TrialRun(job, segment, send, device=device, state=_load(job, segment))
         return _run(job, segment.config, trial), None
     except (KeyboardInterrupt, DriverFailed):
         raise
+    except CheckpointError as error:  # it cannot be read, or the trainer cannot go on from it
+        return Ending.FAILED, Failure(FailureKind.CHECKPOINT, str(error))
     except BaseException as error:  # noqa: BLE001 (whatever the objective lets out is its failure, not ours)
         return Ending.FAILED, failure_of(error)
 

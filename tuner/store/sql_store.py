@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import final
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tuner.errors import StoreError, StudyExists, StudyNotFound
@@ -168,6 +168,9 @@ class SqlStore:
         )
 
 
+_N_EVENTS = select(studies.c.events).where(studies.c.id == bindparam("study"))
+
+
 @final
 class SqlWriter:
     """The writer of one study, for as long as its token is the one in the study's row."""
@@ -183,12 +186,11 @@ class SqlWriter:
     def append(self, events: Sequence[Event], trials: Iterable[TrialSummary] = ()) -> None:
         now = self._clock()
         changed = [rows.trial_row(self._study, summary) for summary in trials]
-        changes = {"updated": now, "heartbeat": now, "events": studies.c.events + len(events), **rows.last_word(events)}
         with self._database.writing() as connection:
+            before = connection.execute(_N_EVENTS, {"study": self._study}).scalar() or 0
+            changes = {"updated": now, "heartbeat": now, "events": before + len(events), **rows.last_word(events)}
             lease.keep(connection, self._study, self._token, self._name, changes)
-            last = connection.execute(select(studies.c.events).where(studies.c.id == self._study)).scalar_one()
-            first = last - len(events) + 1
-            added = [rows.journal_row(self._study, first + i, now, event) for i, event in enumerate(events)]
+            added = [rows.journal_row(self._study, before + i, now, event) for i, event in enumerate(events, 1)]
             if added:
                 insert_many(connection, journal, added)
             if changed:
