@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from rich.markup import escape
+
 from tuner.cli.tables import axes_table, console
 from tuner.objective import load_objective
 from tuner.search import make_sampler
@@ -25,9 +27,10 @@ def check(path: Path, overrides: list[str], *, import_objective: bool, as_json: 
         return
     out = console()
     out.print(axes_table(spec))
-    out.print(plan(spec, points))
+    out.print(escape(plan(spec, points)))
     where = "" if import_objective else " (the objective was not imported)"
-    out.print(f"[green]{path} is fine[/green]{where}. Run it: tune run {path}")
+    shown = escape(str(path))
+    out.print(f"[green]{shown} is fine[/green]{where}. Run it: tune run {shown}", soft_wrap=True)
 
 
 def plan(spec: StudySpec, points: int | None) -> str:

@@ -5,6 +5,8 @@ Heavy modules are imported inside the commands, so that `tune --help` is quick.
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -32,7 +34,7 @@ Store = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Trials = Annotated[int | None, typer.Option("--trials", min=1, help="The budget of trials, in all.")]
-Minutes = Annotated[float | None, typer.Option("--minutes", help="The budget of minutes, in all.")]
+Minutes = Annotated[float | None, typer.Option("--minutes", min=0.01, help="The budget of minutes, in all.")]
 Parallel = Annotated[int | None, typer.Option("--parallel", min=1, help="How many workers.")]
 ExecutorName = Annotated[str | None, typer.Option("--executor", help="auto, local or ray.")]
 Address = Annotated[str | None, typer.Option("--address", help="A running Ray cluster: its address, or auto.")]
@@ -167,15 +169,47 @@ def main(arguments: list[str] | None = None) -> None:
     """
     from tuner.errors import TunerError
 
+    _write_all_letters()
     try:
-        app(arguments)
+        try:
+            app(arguments)
+        finally:
+            _flush()  # here, where what goes wrong can be told
     except TunerError as error:
-        sys.stdout.flush()
-        print(f"error: {error}", file=sys.stderr)
+        _tell(error)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of a pipe has gone: nobody is left to tell
+    except BrokenPipeError:  # the reader of a pipe has gone: nobody is left to tell
+        _drop_output()
         sys.exit(1)
+    except OSError as error:
+        _drop_output()
+        _tell(error)
+        sys.exit(1)
+
+
+def _write_all_letters() -> None:
+    """What the terminal's encoding lacks, such as a path's odd bytes, is written as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _flush() -> None:
+    if sys.stdout is not None:  # None: it was closed when this process began
+        sys.stdout.flush()
+
+
+def _tell(error: Exception) -> None:
+    if sys.stderr is not None:
+        print(f"error: {error}", file=sys.stderr)
+
+
+def _drop_output() -> None:
+    """Let what cannot be written go: Python would try once more at its end, and complain."""
+    try:
+        _flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

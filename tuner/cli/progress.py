@@ -70,13 +70,13 @@ class ProgressDisplay:
         return f"{_time(progress)}  {len(controller.trials)} trials: {_states(states)}  {best_text}"
 
     def _block(self, controller: StudyController, progress: Progress, best: TrialSummary | None) -> Group:
-        spec = controller.spec
+        spec, trials = controller.spec, controller.budget.trials
         states = Counter(trial.state for trial in controller.trials)
         bar = Table.grid(padding=(0, 1))
         bar.add_row(
             f"[bold]{escape(spec.study)}[/bold]",
             ProgressBar(total=1.0, completed=progress.share, width=30),
-            f"{len(controller.trials)}{f' of {spec.budget.trials}' if spec.budget.trials else ''} trials",
+            f"{len(controller.trials)}{f' of {trials}' if trials else ''} trials",
             _time(progress),
         )
         lines = [Text(f"  {_states(states)}")]
@@ -84,7 +84,8 @@ class ProgressDisplay:
             lines.append(
                 Text.from_markup(
                     f"  best {escape(spec.metric.name)} [bold]{number(best.value)}[/bold] at {spec.scheduler.unit} "
-                    f"{best.resource}: trial {best.number}  {configuration(best.config, list(spec.axes))}"
+                    f"{best.resource}: trial {best.number}  {configuration(best.config, list(spec.axes))}",
+                    emoji=False,
                 )
             )
         running = [
@@ -101,5 +102,5 @@ def _states(states: Counter[TrialState]) -> str:
 
 
 def _time(progress: Progress) -> str:
-    left = "" if progress.seconds_left is None else f", about {seconds(progress.seconds_left)} left"
+    left = f", about {seconds(progress.seconds_left)} left" if progress.seconds_left else ""  # nothing once it is over
     return f"{seconds(progress.seconds)}{left}"

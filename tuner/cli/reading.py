@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -22,37 +23,57 @@ from tuner.cli.tables import (
     seconds,
     studies_table,
 )
-from tuner.records import Report, TrialSummary
-from tuner.store import open_store
+from tuner.errors import StoreError, StudyNotFound, TunerError
+from tuner.records import Report, TrialState, TrialSummary
+from tuner.store import StudyRecord, StudyStore, open_store
+from tuner.workflows.places import owns_folder
 from tuner.workflows.study import Study
+
+StudyRow = tuple[StudyRecord, int, TrialSummary | None]
+"""A study, its number of trials, its best one."""
 
 
 def list_studies(store: str | None, *, as_json: bool) -> None:
     """All studies."""
     opened = open_store(store, create=False)
-    rows = []
-    for record in opened.studies():
-        trials = opened.trials(record.name)
-        rows.append((record, len(trials), best_trial(trials, record.spec.metric)))
+    rows: list[StudyRow] = []
+    unreadable: dict[str, str] = {}
+    for name in opened.names():
+        try:
+            record, trials = opened.study(name), opened.trials(name)
+        except StudyNotFound:
+            continue  # deleted a moment ago
+        except StoreError as error:
+            unreadable[name] = error.message
+        else:
+            rows.append((record, len(trials), best_trial(trials, record.spec.metric)))
     if as_json:
-        print_json(
-            [
-                {
-                    "study": record.name,
-                    "state": record.state.value,
-                    "trials": trials,
-                    "metric": record.spec.metric.name,
-                    "best": best and best.value,
-                    "created": record.created,
-                    "updated": record.updated,
-                }
-                for record, trials, best in rows
-            ]
-        )
-    elif rows:
-        console().print(studies_table(rows))
+        print_json([*map(_listed, rows), *map(_unreadable, unreadable)])
+    elif rows or unreadable:
+        out = console()
+        out.print(studies_table(rows, list(unreadable)))
+        for message in unreadable.values():
+            out.print(f"[red]{escape(message)}[/red]")
     else:
         print("No studies yet. Run one: tune run search_spaces/mnist.yaml")
+
+
+def _listed(row: StudyRow) -> dict[str, Any]:
+    record, trials, best = row
+    return {
+        "study": record.name,
+        "state": record.state.value,
+        "trials": trials,
+        "metric": record.spec.metric.name,
+        "best": best and best.value,
+        "created": record.created,
+        "updated": record.updated,
+    }
+
+
+def _unreadable(name: str) -> dict[str, Any]:
+    unknown = dict.fromkeys(("trials", "metric", "best", "created", "updated"))
+    return {"study": name, "state": "unreadable", **unknown}
 
 
 def show(name: str, store: str | None, *, top: int, as_json: bool) -> None:
@@ -82,17 +103,17 @@ def print_study(out: Console, study: Study, top: int) -> None:
             f"at {spec.scheduler.unit} {best.resource}{_others(best)}"
         )
         out.print(f"  {configuration(best.config, list(best.config))}")
-    failed = [trial for trial in trials if trial.failure is not None]
+    failed = [trial for trial in trials if trial.state is TrialState.FAILED]
     if failed:
         out.print()
         out.print(failures_table(failed[:5]))
         if len(failed) > 5:
-            out.print(f"... and {len(failed) - 5} more: tune show {study.name} --json")
+            out.print(f"... and {len(failed) - 5} more: tune show {escape(study.name)} --json")
 
 
 def _others(best: TrialSummary) -> str:
     names = ("val_loss", "val_accuracy", "train_eval_loss", "gap")
-    shown = [f"{name} {number(best.metrics[name], 4)}" for name in names if name in best.metrics]
+    shown = [f"{escape(name)} {number(best.metrics[name], 4)}" for name in names if name in best.metrics]
     return f" ({', '.join(shown)})" if shown else ""
 
 
@@ -119,7 +140,7 @@ def trial(name: str, index: int, store: str | None, *, log: bool, as_json: bool)
         out.print(f"[red]{escape(f'{found.failure.kind}: {found.failure.message}')}[/red]")
         out.print(escape(found.failure.details), highlight=False)
     out.print(curve_table(reports, study.spec, out.width))
-    out.print(f"log: {path}", soft_wrap=True)
+    out.print(escape(f"log: {path}"), soft_wrap=True)
 
 
 def _trial_dict(study: Study, found: TrialSummary, reports: list[Report]) -> dict[str, Any]:
@@ -142,15 +163,34 @@ def _trial_dict(study: Study, found: TrialSummary, reports: list[Report]) -> dic
 
 
 def delete(name: str, store: str | None, *, yes: bool) -> None:
-    """Delete a study and its folder."""
+    """Delete a study and its folder, if that is marked as its own."""
     opened = open_store(store, create=False)
-    study = Study(opened, name)
+    folder, kept = _files_of(opened, name)
     if not yes:
-        typer.confirm(f"Delete study {name} ({len(study.trials)} trials) and {study.folder}?", abort=True)
-    folder = study.folder
+        typer.confirm(f"Delete study {name} {f'and {folder}' if folder else f'({kept})'}?", abort=True)
     opened.delete(name)
-    shutil.rmtree(folder, ignore_errors=True)
-    print(f"deleted {name}")
+    if folder is not None:
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            kept = f"its files stay: {folder}: {error.strerror}"
+    print(f"deleted {name}{f'; {kept}' if kept else ''}")
+
+
+def _files_of(store: StudyStore, name: str) -> tuple[Path | None, str]:
+    """The folder to delete with a study; or None, and why its files stay."""
+    try:
+        study = Study(store, name)
+        folder = study.folder
+    except StudyNotFound:
+        raise
+    except TunerError as error:
+        return None, f"its files stay, wherever they are: {error.message}"
+    if owns_folder(study.record, folder):
+        return folder, ""
+    if folder.exists():
+        return None, f"{folder} stays, as it is not marked as this study's"
+    return None, f"its files, if any, stay: there is no {folder}"
 
 
 def print_json(value: Any) -> None:

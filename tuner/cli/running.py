@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -18,6 +18,7 @@ from tuner.cli.checking import plan
 from tuner.cli.progress import ProgressDisplay
 from tuner.cli.reading import print_json, print_study
 from tuner.cli.tables import console as terminal
+from tuner.home import author
 from tuner.search import make_sampler
 from tuner.spec.load import load_spec
 from tuner.store import SqlStore, default_store_url, open_store
@@ -44,7 +45,7 @@ def run_spec(
     spec, was_there = workflow.settle_name(open_store(store, create=False), spec, fresh=fresh)
     console = terminal(stderr=as_json)
     if was_there and workflow.finished(study := Study(open_store(store), spec.study)):
-        console.print(f"{study.name} is done already; tune resume {study.name} --trials N extends it.")
+        console.print(f"{escape(study.name)} is done already; tune resume {escape(study.name)} --trials N extends it.")
         _last_words(console, study, store, as_json=as_json)
         return
     options = workflow.Options(executor=executor, parallel=parallel, address=address)
@@ -53,7 +54,7 @@ def run_spec(
     opened = open_store(store)
     console.print(escape(plan(spec, points)))
     if was_there:
-        console.print(f"going on with {spec.study}: {len(opened.trials(spec.study))} trials so far")
+        console.print(f"going on with {escape(spec.study)}: {len(opened.trials(spec.study))} trials so far")
     _run(console, opened, prepared, store, as_json=as_json)
 
 
@@ -75,27 +76,35 @@ def resume(
     console = terminal(stderr=as_json)
     with console.status("preparing: objective, data, workers"):
         prepared = workflow.prepare(study.spec, options=options)
-    if workflow.finished(study) or trials is not None or minutes is not None:
-        workflow.extend(opened, name, author=getpass.getuser(), trials=trials, minutes=minutes)
-    console.print(f"going on with {name}: {len(study.trials)} trials so far")
-    _run(console, opened, prepared, store, as_json=as_json)
+    asked = trials is not None or minutes is not None
+    extension = workflow.Extension(author(), trials, minutes) if asked or workflow.finished(study) else None
+    console.print(f"going on with {escape(name)}: {len(study.trials)} trials so far")
+    _run(console, opened, prepared, store, as_json=as_json, extension=extension)
 
 
-def _run(console: Console, opened: SqlStore, prepared: workflow.Prepared, store: str | None, *, as_json: bool) -> None:
+def _run(
+    console: Console,
+    opened: SqlStore,
+    prepared: workflow.Prepared,
+    store: str | None,
+    *,
+    as_json: bool,
+    extension: workflow.Extension | None = None,
+) -> None:
     try:
         with (
             _terminated_like_interrupted(),
             redirect_stdout(sys.stderr) if as_json else nullcontext(),  # an objective may print
             ProgressDisplay(console, quiet=as_json) as display,
         ):
-            study = workflow.run(opened, prepared, display)
+            study = workflow.run(opened, prepared, display, extension=extension)
     except KeyboardInterrupt:
         again = f"tune resume {prepared.spec.study}{_store_option(store)}"
-        console.print(f"\ninterrupted; everything reported is saved. Go on with: {again}")
+        console.print(f"\ninterrupted; everything reported is saved. Go on with: {escape(again)}", soft_wrap=True)
         sys.exit(INTERRUPTED)
     _last_words(console, study, store, as_json=as_json)
     if study.state == "failed" or best_trial(study.trials, study.spec.metric) is None:
-        console.print(f"[red]no trial gave a value[/red]; see tune trial {study.name} 0 --log")
+        console.print(f"[red]no trial gave a value[/red]; see tune trial {escape(study.name)} 0 --log")
         sys.exit(1)
 
 
@@ -108,18 +117,19 @@ def _last_words(console: Console, study: Study, store: str | None, *, as_json: b
     print_study(console, study, top=5)
     best = best_trial(study.trials, study.spec.metric)
     console.print()
-    console.print(f"store       {store or default_store_url()}", soft_wrap=True, highlight=False)
-    console.print(f"files       {study.folder}", soft_wrap=True, highlight=False)
-    console.print(f"look closer tune show {study.name}{option}", highlight=False)
+    lines = [f"store       {store or default_store_url()}", f"files       {study.folder}"]
+    lines.append(f"look closer tune show {study.name}{option}")
     if best is not None:
-        console.print(f"            tune trial {study.name} {best.number}{option} --log", highlight=False)
-    trials = study.spec.budget.trials
-    if trials is not None:
-        console.print(f"go further  tune resume {study.name}{option} --trials {2 * trials}", highlight=False)
+        lines.append(f"            tune trial {study.name} {best.number}{option} --log")
+    budget = study.budget
+    if budget.trials is not None:
+        lines.append(f"go further  tune resume {study.name}{option} --trials {2 * budget.trials}")
+    for line in lines:
+        console.print(escape(line), soft_wrap=True, highlight=False)
 
 
 def _store_option(store: str | None) -> str:
-    return f" --store {store}" if store else ""
+    return f" --store {shlex.quote(store)}" if store else ""
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
@@ -57,9 +58,11 @@ def configuration(config: Mapping[str, Value], names: Sequence[str]) -> str:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """The terminal; wide enough for tables where the output goes to a file or a pipe."""
-    made = Console(stderr=stderr)
-    return made if made.is_terminal else Console(stderr=stderr, width=WIDE)
+    """The terminal; wide enough for tables where the output goes to a file or a pipe, or as wide as $COLUMNS says."""
+    made = Console(stderr=stderr, emoji=False)
+    columns = os.environ.get("COLUMNS", "")
+    asked = columns.isdecimal() and int(columns) > 0
+    return made if made.is_terminal or asked else Console(stderr=stderr, emoji=False, width=WIDE)
 
 
 def leaderboard_table(spec: StudySpec, trials: Sequence[TrialSummary], title: str, width: int) -> Table:
@@ -93,8 +96,8 @@ def failures_table(trials: Sequence[TrialSummary]) -> Table:
     return table
 
 
-def studies_table(rows: Sequence[tuple[StudyRecord, int, TrialSummary | None]]) -> Table:
-    """Studies, each with its number of trials and its best."""
+def studies_table(rows: Sequence[tuple[StudyRecord, int, TrialSummary | None]], unreadable: Sequence[str]) -> Table:
+    """Studies, each with its number of trials and its best; at the end those of which no more is known."""
     table = Table(header_style="bold", box=None, pad_edge=False)
     table.add_column("study")
     table.add_column("state")
@@ -110,6 +113,8 @@ def studies_table(rows: Sequence[tuple[StudyRecord, int, TrialSummary | None]]) 
             number(best.value if best else None),
             escape(metric.name),
         )
+    for name in unreadable:
+        table.add_row(escape(name), "unreadable", "", "", "")
     return table
 
 
@@ -135,7 +140,7 @@ def curve_table(reports: Sequence[Report], spec: StudySpec, width: int) -> Table
             *(number(report.metrics.get(name), 4) for name in names),
         )
     if len(names) < len(ordered):
-        table.caption = f"and {', '.join(ordered[len(names) :])}: with --json"
+        table.caption = escape(f"and {', '.join(ordered[len(names) :])}: with --json")
         table.caption_justify = "left"
     return table
 

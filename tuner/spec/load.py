@@ -70,17 +70,18 @@ _WHAT_IT_TAKES = "A spec needs objective, metric and space; `tune schema` shows 
 
 def _read(path: Path) -> str:
     source = str(path)
-    if path.is_dir():
-        raise SpecError("is a directory", where=source, hint="Name a YAML file in it.")
-    if not path.exists():
-        raise SpecError("no such file", where=source, hint=_beside(path))
-    if not path.is_file():
-        raise SpecError("is not a regular file", where=source, hint="Name a YAML file.")
     try:
+        if path.is_dir():
+            raise SpecError("is a directory", where=source, hint="Name a YAML file in it.")
+        if not path.exists():
+            raise SpecError("no such file", where=source, hint=_beside(path))
+        if not path.is_file():
+            raise SpecError("is not a regular file", where=source, hint="Name a YAML file.")
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise SpecError(f"cannot be read: {error.strerror}", where=source, hint="Check its permissions.") from None
+        hint = "Check the path, and its permissions."
+        raise SpecError(f"cannot be read: {error.strerror}", where=source, hint=hint) from None
     if len(content) > MAX_BYTES:
         raise SpecError(
             f"is too large: {path.stat().st_size:,} bytes, at most {MAX_BYTES:,} are read",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, final
 
 from tuner import analysis
 from tuner.errors import StudyNotFound
-from tuner.records import Report, TrialSummary
-from tuner.spec import StudySpec
+from tuner.records import CommandKind, Report, TrialSummary
+from tuner.spec import Budget, StudySpec
 from tuner.store import StudyRecord, StudyStore
 from tuner.workflows.places import study_folder
 
@@ -34,6 +34,15 @@ class Study:
     def state(self) -> str:
         """running, unfinished, finished or failed."""
         return self.record.state.value
+
+    @property
+    def budget(self) -> Budget:
+        """The spec's budget, as people have extended it since."""
+        extended = self.spec.budget
+        for posted in self._store.commands(self.name):
+            if posted.command.kind is CommandKind.EXTEND:
+                extended = extended.model_copy(update=dict(posted.command.budget or {}))
+        return extended
 
     @property
     def folder(self) -> Path:
