@@ -8,7 +8,7 @@
     │   ├── StudyExists        that name is taken by another spec
     │   └── StudyHeld          another process is writing this study
     ├── StoreError             the store cannot be opened, read or written
-    ├── CheckpointError        a checkpoint is damaged, missing, or holds what must not be held
+    ├── CheckpointError        a checkpoint is damaged or missing, or does not fit what is to go on from it
     ├── DataError              a data set cannot be had, or is not what it should be
     └── RunFailed              the study ran and could not go on: exit code 1
 
@@ -87,7 +87,7 @@ class StoreError(TunerError):
 
 
 class CheckpointError(TunerError):
-    """A checkpoint is damaged or missing, or a value in it cannot be kept."""
+    """A checkpoint is damaged or missing, or does not fit what is to go on from it."""
 
 
 class DataError(TunerError):

@@ -56,7 +56,9 @@ class TrialHandle(Protocol):
 
 
 ObjectiveFunction = Callable[[Config, TrialHandle], float | Mapping[str, float] | None]
-"""An imperative objective: any code at all. A returned number (or mapping) is its last report."""
+"""An imperative objective: any code at all. What it returns, a number or a mapping, counts as a report at max_resource
+if it has reported nothing itself.
+"""
 
 
 def load_objective(reference: str, search_path: str | Path | None = None) -> Any:
