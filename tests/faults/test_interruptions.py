@@ -32,7 +32,8 @@ def test_a_study_resumed_after_a_signal_is_the_undisturbed_one(tmp_path, undistu
     else:
         assert process.returncode == 130
         assert "everything reported is saved. Go on with: tune resume demo" in out
-    assert place.json("show", "demo")["state"] == "unfinished"
+    shown = place.json("show", "demo")
+    assert (shown["state"], shown["counts"]["running"]) == ("unfinished", 0), "no zombie"
     place.tune("resume", "demo")
     assert place.story("demo") == undisturbed
 

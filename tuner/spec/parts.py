@@ -176,7 +176,7 @@ class Resources(Part):
 class CheckpointPolicy(Part):
     """When checkpoints are taken, and how many stay."""
 
-    every: Count = Field(1, description="A checkpoint every so many units of resource, and at every rung.")
+    every: Count = Field(1, description="A checkpoint every so many units of resource, and where a segment ends.")
     keep: Count = Field(2, description="How many of a trial's newest checkpoints stay.")
 
 

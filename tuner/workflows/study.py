@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -51,8 +52,13 @@ class Study:
 
     @property
     def trials(self) -> list[TrialSummary]:
-        """All trials, by number."""
-        return self._store.trials(self.name)
+        """All trials, by number. Where nobody runs the study any more, none is told as running: it waits to go on."""
+        trials = self._store.trials(self.name)
+        if self.record.holder is not None:
+            return trials
+        return [
+            replace(trial, state=TrialState.WAITING) if trial.state is TrialState.RUNNING else trial for trial in trials
+        ]
 
     @property
     def best(self) -> TrialSummary:
