@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from tuner import analysis
 from tuner.errors import StudyNotFound
-from tuner.records import CommandKind, Report, TrialSummary
+from tuner.records import CommandKind, Report, TrialState, TrialSummary
 from tuner.spec import Budget, StudySpec
 from tuner.store import StudyRecord, StudyStore
 from tuner.workflows.places import study_folder
