@@ -173,7 +173,7 @@ def delete(name: str, store: str | None, *, yes: bool) -> None:
         try:
             shutil.rmtree(folder)
         except OSError as error:
-            kept = f"its files stay: {folder}: {error.strerror}"
+            kept = f"but not all of its files: {error}"
     print(f"deleted {name}{f'; {kept}' if kept else ''}")
 
 

@@ -36,7 +36,7 @@ def claim_folder(record: StudyRecord, folder: Path) -> Path:
         make_private(folder)
         there = _marker(folder)
         if there is None and any(folder.iterdir()):
-            raise UserMistake(f"{folder} holds files that are not study {record.name!r}'s", hint=_REMEDY)
+            raise UserMistake(f"{folder} holds files of something else than study {record.name!r}", hint=_REMEDY)
         if there is None:
             _mark(record, folder)
         elif there != _identity(record):
