@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from tuner.home import author
 from tuner.objective import reference_to
 from tuner.records import Config, Value
 from tuner.space import Axis, SearchSpace
@@ -75,7 +75,7 @@ def resume(
     """
     opened = open_store(store, create=False)
     prepared = workflow.prepare(opened.study(name).spec, objective, workflow.Options(address=address))
-    extension = workflow.Extension(getpass.getuser(), trials, minutes)
+    extension = workflow.Extension(author(), trials, minutes)
     return workflow.run(opened, prepared, watch or unwatched, extension=extension)
 
 

@@ -39,7 +39,7 @@ def settle_name(store: StudyStore, spec: StudySpec, *, fresh: bool = False) -> t
 
     Raises StudyExists if the name belongs to another spec; `fresh` takes the next free name instead.
     """
-    names = {record.name for record in store.studies()}
+    names = set(store.names())
     if fresh:
         spec = spec.model_copy(update={"study": _free_name(spec.study, names)})
     if spec.study not in names:
@@ -122,7 +122,7 @@ def run(
 
 def _make_study(store: StudyStore, spec: StudySpec, folder: Path) -> None:
     """Make the study, unless it is there, and its folder; neither if the folder cannot be had."""
-    new = spec.study not in {record.name for record in store.studies()}
+    new = spec.study not in set(store.names())
     record = store.create(spec) if new else store.study(spec.study)
     try:
         claim_folder(record, folder)
