@@ -51,6 +51,9 @@ class Feeder:
     def tick(self):
         """Nothing is due."""
 
+    def commit(self) -> None:
+        \"\"\"Nothing is kept.\"\"\"
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
