@@ -51,8 +51,8 @@ class Feeder:
     def tick(self):
         """Nothing is due."""
 
-    def commit(self) -> None:
-        \"\"\"Nothing is kept.\"\"\"
+    def commit(self):
+        """Nothing is kept."""
 
 
 def main() -> None:
