@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run install test test-all lint format bench clean
+.PHONY: run install test test-all lint format bench bench-gpu clean
 
 run: $(VENV)/.installed
 	$(BIN)/tune run search_spaces/mnist.yaml
@@ -35,6 +35,11 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/ray_overhead.py --record
 	$(BIN)/python benchmarks/segments_per_worker.py --record
 	$(BIN)/python benchmarks/mnist_study.py --record
+
+# One GPU for the first, two for the second.
+bench-gpu: $(VENV)/.installed
+	$(BIN)/python benchmarks/trainer_gpu.py --record
+	$(BIN)/python benchmarks/ddp_scaling.py --record
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'

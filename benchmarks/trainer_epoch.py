@@ -2,132 +2,76 @@
 
     python benchmarks/trainer_epoch.py [--rounds 5] [--threads 1] [--batch 128] [--record]
 
-The rivals are the usual loop: a Dataset read row by row, DataLoader(shuffle=True), torch.optim.AdamW,
-clip_grad_norm_ and loss.item(). "transforms" keeps bytes and scales and normalises each image as it is read, as
-torchvision's MNIST with ToTensor and Normalize does; "prepared" reads rows of a TensorDataset of finished floats.
-All take turns in one process; times are wall seconds, and CPU seconds of the one thread, which a busy machine disturbs
-less.
+The rivals are the usual loop (benchmarks/usual_loops.py): a Dataset read row by row, DataLoader(shuffle=True),
+torch.optim.AdamW, clip_grad_norm_ and loss.item(). "transforms" keeps bytes and scales and normalises each image as it
+is read, as torchvision's MNIST with ToTensor and Normalize does; "prepared" reads rows of a TensorDataset of finished
+floats. All take turns in one process; times are wall seconds, and CPU seconds of the one thread, which a busy machine
+disturbs less.
 
-The dynamics are measured step by step: steps with and without measuring take turns, and their medians are compared,
-with the sampled steps (update ratio) and the reduction at the epoch's end counted in.
+The dynamics are measured in turns, too: epochs of a run that measures and of one that does not follow each other, the
+first of a pair now the one, now the other, and the median of the pairs' ratios counts.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import statistics
 import time
 
 import torch
+from our_epochs import OurEpochs
 from record import Record, arguments
-from torch import nn
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import TensorDataset
+from usual_loops import CLIP, DECAY, LR, Transforming, loader_loop
 
-from objectives.mnist import MEAN, STD, Mnist
-from tuner.training import TrainerSettings
-from tuner.training.data import device_data, epoch_batches
-from tuner.training.dynamics import NORM_EVERY, RATIO_EVERY, Dynamics
-from tuner.training.optimizer import Optimizer
-from tuner.training.trainer import _Job, train_epoch, train_step
+from objectives.mnist import Mnist
 
 CPU = torch.device("cpu")
-LR, DECAY, CLIP = 1e-3, 0.01, 1.0
 OURS, TRANSFORMS, PREPARED = "trainer", "DataLoader, transforms", "DataLoader, prepared"
+PAIRS = 4
+"""Pairs of epochs for each round, of the comparison with and without measuring."""
 
 
-class Transforming(Dataset):
-    """Bytes, made into a normalised float tensor when a row is read."""
-
-    def __init__(self, inputs, targets):
-        self.inputs, self.targets = inputs, targets
-
-    def __len__(self):
-        return len(self.inputs)
-
-    def __getitem__(self, row):
-        image = self.inputs[row].float().div(255)
-        return (image - MEAN / 255) / (STD / 255), self.targets[row]
+def ours(options, *, clip=CLIP, measure=True):
+    config = {"lr": LR, "weight_decay": DECAY, "clip_norm": clip, "batch_size": options.batch}
+    return OurEpochs(Mnist(), config, measure=measure, threads=options.threads).epoch
 
 
-def usual_epoch(model, optimizer, loader):
-    """The loop as it is usually written."""
-    model.train()
-    total = 0.0
-    for inputs, targets in loader:
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(inputs), targets)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), CLIP)
-        optimizer.step()
-        total += loss.item() * len(inputs)
-    return total / len(loader.dataset)
-
-
-def usual(dataset, batch):
-    model = Mnist().model({})
-    optimizer = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=DECAY)
-    loader = DataLoader(dataset, batch_size=batch, shuffle=True)
-    return lambda _: usual_epoch(model, optimizer, loader)
-
-
-def our_job(batch, clip=CLIP, horizon=10**6):
-    task, model = Mnist(), Mnist().model({})
-    settings = TrainerSettings(lr=LR, weight_decay=DECAY, clip_norm=clip, batch_size=batch)
-    return _Job(task, settings, 0, CPU, device_data(task, CPU), model, Optimizer(model, settings), horizon, True)
-
-
-def timed(function, *arguments):
+def timed(function):
+    """(wall, CPU) seconds of a call."""
     wall, cpu = time.perf_counter(), time.thread_time()
-    function(*arguments)
+    function()
     return time.perf_counter() - wall, time.thread_time() - cpu
 
 
-def compare_epochs(batch, rounds):
+def compare_epochs(options):
     """{name: [(wall, cpu) of each round]}; an untimed round warms up."""
-    (inputs, targets), _ = Mnist().data()
-    job = our_job(batch)
-    prepared = Mnist().prepare(inputs)
+    task = Mnist()
+    inputs, targets = task.data().train
+    prepared = TensorDataset(task.prepare(inputs), targets)
     ways = {
-        OURS: lambda epoch: train_epoch(job, epoch),
-        TRANSFORMS: usual(Transforming(inputs, targets), batch),
-        PREPARED: usual(TensorDataset(prepared, targets), batch),
+        OURS: ours(options),
+        TRANSFORMS: loader_loop(task.model({}), Transforming(inputs, targets), options.batch, CPU),
+        PREPARED: loader_loop(task.model({}), prepared, options.batch, CPU),
     }
     times = {name: [] for name in ways}
-    for epoch in range(rounds + 1):
+    for number in range(options.rounds + 1):
         for name, run in ways.items():
-            spent = timed(run, epoch + 1)
-            if epoch:
+            spent = timed(run)
+            if number:
                 times[name].append(spent)
     return times
 
 
-def dynamics_cost(batch, clip, epochs=4):
-    """(plain step in µs, what measuring adds to it as a share), from medians of steps that take turns."""
-    job = our_job(batch, clip)
-    bare = dataclasses.replace(job, measure=False)
-    n_steps = job.steps_per_epoch
-    kinds = {"plain": (bare, 0), "measured": (job, 0), "sampled": (job, n_steps - 1)}  # what to run, as which step
-    turns = ["plain", "measured", "plain", "measured", "measured", "plain", "sampled"]
-    times = {kind: [] for kind in kinds}
-    for epoch in range(1, epochs + 1):
-        rates, dynamics = job.learning_rates(epoch), Dynamics()
-        for step, rows in enumerate(epoch_batches(job.data.train, batch, 0, epoch)):
-            kind = turns[step % len(turns)]
-            run, as_step = kinds[kind]
-            times[kind].append(timed(train_step, run, as_step, rows, rates[step], dynamics)[1])
-    plain, measured, sampled = (statistics.median(times[kind]) for kind in kinds)
-    n_norms = n_steps if clip else -(-n_steps // NORM_EVERY)
-    summary = statistics.median(timed(filled(n_steps, n_norms).summary, clip)[1] for _ in range(20))
-    bare_summary = statistics.median(timed(filled(n_steps, 0).summary, clip)[1] for _ in range(20))
-    n_sampled = n_steps // RATIO_EVERY + 1
-    extra = (measured - plain) * n_norms + (sampled - measured) * n_sampled + summary - bare_summary
-    return plain * 1e6, extra / (plain * n_steps)
-
-
-def filled(n_steps, n_norms):
-    values = [torch.tensor(float(i)) for i in range(n_steps)]
-    vectors = {step: torch.rand(6) for step in range(n_norms)}
-    return Dynamics(values, [128] * n_steps, vectors, values[:13] if n_norms else [])
+def dynamics_cost(options, clip):
+    """(CPU seconds of an epoch without measuring, what measuring adds to them as a share)."""
+    runs = {measure: ours(options, clip=clip, measure=measure) for measure in (True, False)}
+    bare, ratios = [], []
+    for number in range(1 + PAIRS * options.rounds):
+        seconds = {measure: timed(runs[measure])[1] for measure in sorted(runs, reverse=number % 2 == 1)}
+        if number:
+            bare.append(seconds[False])
+            ratios.append(seconds[True] / seconds[False])
+    return statistics.median(bare), statistics.median(ratios) - 1
 
 
 def main():
@@ -137,7 +81,7 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     record = Record("trainer-epoch", "One MNIST epoch, our trainer against DataLoader loops", packages=("torch",))
-    times = compare_epochs(options.batch, options.rounds)
+    times = compare_epochs(options)
     record.note(f"Batch {options.batch}, {options.threads} thread(s), in turns in one process after an untimed round.")
     wall, cpu = ({name: [pair[clock] for pair in spent] for name, spent in times.items()} for clock in (0, 1))
     ratios = record.table("wall seconds", wall, ours=OURS, digits=2)
@@ -147,8 +91,8 @@ def main():
         met = times_faster >= 2
         record.target(f"2 times as fast as {name}", reached=f"{times_faster:.2f} times by wall time", met=met)
     for clip in (CLIP, None):
-        step, share = dynamics_cost(options.batch, clip)
-        record.note(f"A step with clip_norm {clip} takes {step:.0f} µs of CPU time.")
+        seconds, share = dynamics_cost(options, clip)
+        record.note(f"Without measuring, an epoch with clip_norm {clip} takes {seconds:.2f} s of CPU time.")
         reached = f"{100 * share:+.1f} %"
         record.target("measuring the dynamics adds at most 3 % to that", reached=reached, met=share <= 0.03)
     record.publish(write=options.record)

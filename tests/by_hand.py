@@ -38,6 +38,8 @@ class Hand:
         self.spec = spec or study_spec(**parts)
         self.controller = controller_of(self.spec)
         self.journal: list[Event] = []
+        self.stale: list[Checkpoint] = []
+        """The checkpoints that the last step made superfluous."""
 
     def pull(self, n: int = 1) -> list[Segment] | Nothing:
         segments = self.controller.next_segments([f"w{index}" for index in range(n)])
@@ -49,10 +51,12 @@ class Hand:
         assert not isinstance(segments, Nothing)
         return segments[0]
 
-    def report(self, segment: Segment, resource: int, loss: float | None, **metrics: float) -> Decision:
+    def report(
+        self, segment: Segment, resource: int, loss: float | None, kept: bool = True, **metrics: float
+    ) -> Decision:
         values: Mapping[str, float] = metrics if loss is None else {"loss": loss, **metrics}
-        kept = Checkpoint(resource, f"{segment.trial}/{resource}", 1, "0")
-        decision = self.controller.on_reports([Report(segment.trial, segment.index, resource, values, 1.0, kept)])[0]
+        state = Checkpoint(resource, f"{segment.trial}/{resource}", 1, "0") if kept else None
+        decision = self.controller.on_reports([Report(segment.trial, segment.index, resource, values, 1.0, state)])[0]
         self._note()
         return decision
 
@@ -81,4 +85,6 @@ class Hand:
         return twin
 
     def _note(self) -> None:
-        self.journal.extend(self.controller.take_changes().events)
+        changes = self.controller.take_changes()
+        self.journal.extend(changes.events)
+        self.stale = changes.stale

@@ -153,7 +153,7 @@ def study_specs(draw, max_axes=4):
                 isolate=draw(st.booleans()),
             ),
             executor=draw(st.sampled_from(["auto", "local", "ray"])),
-            checkpoint=CheckpointPolicy(every=draw(counts), keep=draw(counts)),
+            checkpoint=CheckpointPolicy(every=draw(counts), keep=draw(counts), best=draw(st.booleans())),
             failures=Failures(retries=draw(st.integers(0, 5)), give_up_after=draw(counts)),
             timeouts=Timeouts(report=draw(seconds)),
             storage=draw(st.sampled_from(["runs", "s3://bucket/runs"])),

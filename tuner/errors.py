@@ -10,6 +10,7 @@
     ├── StoreError             the store cannot be opened, read or written
     ├── CheckpointError        a checkpoint is damaged or missing, or does not fit what is to go on from it
     ├── DataError              a data set cannot be had, or is not what it should be
+    ├── TrialFailed            the trainer ends a trial: its kind, and what was found out
     └── RunFailed              the study ran and could not go on: exit code 1
 
 `StopTrial` is outside the tree and derives from BaseException, as KeyboardInterrupt does: it is not an error, and an
@@ -92,6 +93,15 @@ class CheckpointError(TunerError):
 
 class DataError(TunerError):
     """A data set cannot be had, or is not what it should be."""
+
+
+class TrialFailed(TunerError):
+    """A trial cannot go on. `kind` is the value of a tuner.records.FailureKind; `details` are lines that show why."""
+
+    def __init__(self, message: str, *, kind: str, details: str = "", hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.kind = kind
+        self.details = details
 
 
 class RunFailed(TunerError):

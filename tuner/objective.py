@@ -6,9 +6,9 @@ import importlib
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from tuner.errors import ObjectiveError, did_you_mean, shown
 from tuner.records import Config
@@ -30,6 +30,8 @@ class TrialHandle(Protocol):
     until: int
     horizon: int
     """The resource over which a schedule is laid out: `until` of the trial's last segment, if it gets that far."""
+    unit: str
+    """What a unit of resource is: "epoch" or "step"."""
     checkpoint: dict[str, Any] | None
     """What was given to `report` at resource `start`; None on a first segment."""
     folder: Path
@@ -38,6 +40,8 @@ class TrialHandle(Protocol):
     """CPU threads that are this worker's."""
     device: str
     """"cpu" or "cuda": where this worker may compute."""
+    gpus: int
+    """Whole GPUs that are this worker's: 0 on a CPU, 1 for a share of one."""
 
     def report(
         self,
@@ -51,6 +55,23 @@ class TrialHandle(Protocol):
 
         `checkpoint` may be a function without arguments, called only when a checkpoint is due. Raises
         `tuner.StopTrial` when the trial is to end here: let it pass.
+        """
+        ...
+
+    def attach(self, *, curves: Mapping[str, Sequence[float]] | None = None, events: Sequence[str] = ()) -> None:
+        """Let the next report carry `curves` (equally long columns within its stretch, such as the loss of each step)
+        and `events` (what happened there, a sentence each). They are kept for people, and decide nothing.
+        """
+        ...
+
+    def pace(self, seconds: float) -> None:
+        """Say how many seconds a unit of resource is going to take, once that can be known: for the time left."""
+        ...
+
+    def abandon(self, reason: str) -> NoReturn:
+        """End this segment as a time-out although the objective is stuck: for watchdogs, from any thread.
+
+        Does not return: the worker's process ends.
         """
         ...
 
@@ -138,11 +159,11 @@ def _import(name: str, reference: str, folder: Path) -> Any:
             raise ObjectiveError(
                 f"objective {reference!r}: there is no module {error.name!r}", hint=_modules_beside(error.name, folder)
             ) from None
-        raise _failed(
+        raise failure_of_own_code(
             error, f"objective {reference!r} cannot be imported", "Install it, or correct the name."
         ) from None
     except (Exception, SystemExit) as error:  # noqa: BLE001  (whatever the objective's own code raises)
-        raise _failed(error, f"objective {reference!r} cannot be imported", "Correct it there.") from None
+        raise failure_of_own_code(error, f"objective {reference!r} cannot be imported", "Correct it there.") from None
 
 
 def _modules_beside(name: str, folder: Path) -> str:
@@ -154,8 +175,8 @@ def _modules_beside(name: str, folder: Path) -> str:
     return f"Looked in {place}. {did_you_mean(name, names) if names else f'There is no {last}.py.'}"
 
 
-def _failed(error: BaseException, what: str, remedy: str) -> ObjectiveError:
-    """The error of someone's own code: its last line, and where it was raised."""
+def failure_of_own_code(error: BaseException, what: str, remedy: str) -> ObjectiveError:
+    """What to raise for an `error` of an objective's own code: its last line, and where it was raised."""
     said = traceback.format_exception_only(error)[-1].strip()
     if isinstance(error, SyntaxError):
         return ObjectiveError(f"{what}: {said} ({error.filename}:{error.lineno})", hint=remedy)
@@ -172,4 +193,6 @@ def _instantiated(task: type, what: str) -> Any:
     try:
         return task()
     except Exception as error:  # noqa: BLE001  (whatever the task's own code raises)
-        raise _failed(error, f"{what} cannot be made", "A Task named in a spec is made without arguments.") from None
+        raise failure_of_own_code(
+            error, f"{what} cannot be made", "A Task named in a spec is made without arguments."
+        ) from None

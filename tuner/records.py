@@ -1,7 +1,8 @@
 """The frozen records that pass between the rooms, and the events of a study's journal.
 
 All of them are plain dataclasses that round-trip through JSON (`encode_event`, `decode_event`). Non-finite metrics are
-written as the strings "NaN", "Infinity" and "-Infinity", so that the journal is strict JSON and loses nothing.
+written as the strings "NaN", "Infinity" and "-Infinity", so that the journal is strict JSON and loses nothing. One
+thing stays out of it on purpose, a report's `details`: they decide nothing, and a replay need not read them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Discriminator, TypeAdapter
+from pydantic import ConfigDict, Discriminator, Field, TypeAdapter
 
 Value = bool | int | float | str | None
 """What an axis may take: a scalar that JSON knows."""
@@ -97,8 +98,22 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class Details:
+    """What a report carries for people besides its numbers, about the stretch since the report before it.
+
+    `curves` are columns of equal length, such as the loss of each step; `events` say what happened, a sentence each.
+    """
+
+    curves: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    events: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """What a trial measured at a resource. `seconds` is the time since its last report (or its segment's start)."""
+    """What a trial measured at a resource. `seconds` is the time since its last report (or its segment's start).
+
+    `details` are left out of the journal: a store keeps them beside it.
+    """
 
     trial: int
     segment: int
@@ -106,6 +121,16 @@ class Report:
     metrics: Mapping[str, float]
     seconds: float
     checkpoint: Checkpoint | None = None
+    details: Annotated[Details | None, Field(exclude=True)] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How many seconds a unit of resource takes a trial, said before its first report. For the time left: no event."""
+
+    trial: int
+    segment: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +235,7 @@ def _events() -> TypeAdapter[Event]:
 
 
 def encode_event(event: Event) -> bytes:
-    """The event as one line of strict JSON (UTF-8)."""
+    """The event as one line of strict JSON (UTF-8), without a report's details."""
     return _events().dump_json(event)
 
 

@@ -2,27 +2,34 @@
 
     check_executor(lambda: MyExecutor(), tmp_path)
 
-Objectives here are classes with `__call__`, so that they can be sent to other processes; what they did is told by the
-files they leave in their trials' folders.
+Its objectives are in executor_objectives.py.
 """
 
 from __future__ import annotations
 
-import asyncio
 import math
-import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from by_hand import controller_of, study_spec
+from executor_objectives import Curve, LateWatchdog, Moody, Stubborn, Talkative, Unequal
 
 from tuner.control import Nothing, StudyController
-from tuner.execution import Executor, Job
-from tuner.objective import TrialHandle
-from tuner.records import Decision, Event, Report, Segment, SegmentEnd, SegmentIssued, TrialState
+from tuner.execution import Executor, Job, Message
+from tuner.records import (
+    Decision,
+    Details,
+    Ending,
+    Event,
+    FailureKind,
+    Pace,
+    Report,
+    Segment,
+    SegmentEnd,
+    SegmentIssued,
+    TrialState,
+)
 from tuner.spec import StudySpec
 
 
@@ -35,6 +42,7 @@ class Recorder:
         self.reports: list[Report] = []
         self.decisions: list[Decision] = []
         self.ends: list[SegmentEnd] = []
+        self.paces: list[Pace] = []
         self.journal: list[Event] = []
 
     def pull(self, workers: Sequence[str]) -> list[Segment] | Nothing:
@@ -44,13 +52,16 @@ class Recorder:
             self.pulled.extend(segments)
         return segments
 
-    def push(self, messages: Sequence[Report | SegmentEnd]) -> list[Decision]:
+    def push(self, messages: Sequence[Message]) -> list[Decision]:
         decisions = []
         for message in messages:
             if isinstance(message, Report):
                 decisions += self.controller.on_reports([message])
                 self.reports.append(message)
                 self.decisions.append(decisions[-1])
+            elif isinstance(message, Pace):
+                self.paces.append(message)
+                decisions.append(Decision.CONTINUE)
             else:
                 self.controller.on_segment_end(message)
                 self.ends.append(message)
@@ -73,6 +84,7 @@ def play(executor: Executor, folder: Path, objective: Any, *, parallel: int | No
         objective=objective,
         metric="loss",
         folder=folder,
+        unit=spec.scheduler.unit,
         resources=spec.resources,
         checkpoint=spec.checkpoint,
         timeouts=spec.timeouts,
@@ -81,73 +93,6 @@ def play(executor: Executor, folder: Path, objective: Any, *, parallel: int | No
     executor.run(job, recorder)
     assert recorder.controller.ended is not None
     return recorder
-
-
-class Curve:
-    """Reports a curve that depends on everything it should; counts its steps in the checkpoint and in a file."""
-
-    def __call__(self, config: dict[str, Any], trial: TrialHandle) -> None:
-        state = trial.checkpoint or {"steps": 0}
-        assert state["steps"] == trial.start, "the checkpoint is that of the resource it starts from"
-        for epoch in range(trial.start + 1, trial.until + 1):
-            with (trial.folder / "steps.txt").open("a") as file:
-                file.write(f"{epoch}\n")
-            state = {"steps": state["steps"] + 1}
-            loss = abs(config["x"] - 0.3) + 1 / epoch + (trial.seed % 1000) / 1e6
-            print(f"epoch {epoch}")
-            time.sleep(config.get("pause", 0.0))
-            trial.report(epoch, checkpoint=state, loss=loss)
-
-
-class Moody:
-    """Fails in as many ways as there are trials."""
-
-    def __call__(self, config: dict[str, Any], trial: TrialHandle) -> Any:
-        match trial.number:
-            case 0:
-                raise ValueError("on purpose")
-            case 1:
-                sys.exit(3)
-            case 2:
-                trial.report(1, loss=math.nan)
-            case 3:
-                trial.report(1, other=1.0)
-            case 4:
-                trial.report(2, loss="high")
-            case 5:
-                return None
-            case 6:
-                trial.report(0, loss=0.5)
-            case 8:
-                raise Untellable(b"\xff".decode("utf-8", "surrogateescape"))
-            case 9:
-                raise asyncio.CancelledError
-            case 10:
-                trial.report(np.int64(1), loss=np.float32(2.0))
-            case 7:
-                return 0.25
-            case _:
-                for epoch in range(trial.start + 1, trial.until + 1):
-                    trial.report(epoch, loss=1.0)
-        return None
-
-
-class Untellable(Exception):
-    """Its text cannot be written to a file, and its arguments cannot be shown."""
-
-    def __str__(self) -> str:
-        return f"no such file: {self.args[0]}"
-
-
-class Stubborn:
-    """Does not let StopTrial pass."""
-
-    def __call__(self, config: dict[str, Any], trial: TrialHandle) -> None:
-        for epoch in range(trial.start + 1, trial.horizon + 1):
-            try:
-                trial.report(epoch, loss=float(trial.number))
-            except BaseException:  # noqa: BLE001 (on purpose)
-                (trial.folder / "swallowed").touch()
 
 
 def check_one_worker(make: Callable[[], Executor], folder: Path) -> None:
@@ -181,12 +126,12 @@ def check_stopping(make: Callable[[], Executor], folder: Path) -> None:
 
 def check_failures(make: Callable[[], Executor], folder: Path) -> None:
     """A failing objective ends its own segment only, and says why."""
-    recorder = play(make(), folder, Moody(), budget={"trials": 14}, failures={"retries": 0, "give_up_after": 9})
+    recorder = play(make(), folder, Moody(), budget={"trials": 14}, failures={"retries": 0, "give_up_after": 13})
     trials = recorder.controller.trials
     said = {trial.number: trial.failure.message for trial in trials if trial.failure}
-    assert set(said) == {0, 1, 2, 3, 4, 5, 6, 8, 9}, said
+    assert set(said) == {0, 1, 2, 3, 4, 5, 6, 8, 9, 11, 12}, said
     assert "on purpose" in said[0]
-    assert "executors.py:" in said[0], "the line of the user's code"
+    assert "executor_objectives.py:" in said[0], "the line of the user's code"
     assert "sys.exit(3)" in said[1]
     assert "nan" in said[2]
     assert "no 'loss'" in said[3]
@@ -195,6 +140,12 @@ def check_failures(make: Callable[[], Executor], folder: Path) -> None:
     assert "without having reported" in said[5]
     assert r"no such file: \udcff" in said[8]
     assert "CancelledError" in said[9]
+    assert said[11] == "the loss is NaN"
+    assert trials[11].failure.kind is FailureKind.NON_FINITE
+    assert trials[11].failure.details.startswith("step 7: inf\n\n")
+    assert "executor_objectives.py" in trials[11].failure.details
+    assert trials[12].failure.kind is FailureKind.EXCEPTION
+    assert "unknown kind: 'sulking'" in said[12]
     assert "resource 0 after 0: it must rise" in said[6]
     assert (trials[7].state, trials[7].resource, trials[7].loss) == (TrialState.COMPLETE, 9, 0.25)
     assert "on purpose" in (folder / "0" / "log.txt").read_text()
@@ -209,13 +160,72 @@ def check_stubborn(make: Callable[[], Executor], folder: Path) -> None:
         assert trial.resource in (1, 3, 9)
 
 
+def check_attachments(make: Callable[[], Executor], folder: Path) -> None:
+    """What was attached comes with its report and with no other; the pace comes by itself; both decide nothing."""
+    scheduler = {"name": "asha", "max_resource": 3, "unit": "step"}
+    recorder = play(make(), folder, Talkative(), scheduler=scheduler, budget={"trials": 4})
+    assert any(report.resource > 1 for report in recorder.reports)
+    for report in recorder.reports:
+        if report.resource == 1:
+            assert report.details is None
+            continue
+        expected = Details(
+            {"loss": (1 / report.resource, math.nan, float(report.resource))},
+            (f"epoch {report.resource}", r"größe \ud83c"),
+        )
+        assert repr(report.details) == repr(expected)
+    assert {(pace.trial, pace.seconds) for pace in recorder.paces} == {(n, 0.25 + n) for n in range(4)}
+    assert {(pace.trial, pace.segment) for pace in recorder.paces} <= {segment.key for segment in recorder.pulled}
+    assert [end.ending for end in recorder.ends].count(Ending.FAILED) == 0
+    assert (folder / "0" / "given").read_text() == "step 0 cpu"
+
+
+def check_late_watchdog(make: Callable[[], Executor], folder: Path) -> None:
+    """An objective that is abandoned after its segment's end takes nothing with it."""
+    recorder = play(make(), folder, LateWatchdog(), budget={"trials": 2}, scheduler={"name": "none", "max_resource": 1})
+    assert [trial.state for trial in recorder.controller.trials] == [TrialState.COMPLETE] * 2
+    assert {end.ending for end in recorder.ends} <= {Ending.REACHED, Ending.STOPPED}
+    assert (folder / "0" / "late").exists()
+    assert "too late" not in (folder / "0" / "log.txt").read_text()
+
+
+def check_wrong_attachments(make: Callable[[], Executor], folder: Path) -> None:
+    """A mistake in what is attached is told, and keeps nothing; too many events are counted."""
+    recorder = play(make(), folder, Unequal(), budget={"trials": 1}, scheduler={"name": "none", "max_resource": 2})
+    said = (folder / "0" / "said").read_text().splitlines()
+    signs = [
+        "equally long",
+        "sequence of numbers",
+        "must be a number",
+        "at most",
+        "list of sentences",
+        "-1",
+        "nan",
+        "slow",
+    ]
+    assert all(sign in line for sign, line in zip(signs, said, strict=True)), said
+    (report,) = recorder.reports
+    assert report.details is not None
+    assert report.details.curves == {}
+    assert len(report.details.events) == 201
+    assert report.details.events[-1] == "... and 100 more events"
+
+
 def check_executor(make: Callable[[], Executor], folder: Path) -> None:
     """The whole contract, as far as one worker shows it."""
     for check in CHECKS:
         check(make, folder / check.__name__)
 
 
-CHECKS = [check_one_worker, check_stopping, check_failures, check_stubborn]
+CHECKS = [
+    check_one_worker,
+    check_stopping,
+    check_failures,
+    check_stubborn,
+    check_attachments,
+    check_wrong_attachments,
+    check_late_watchdog,
+]
 
 
 def decisions_of(recorder: Recorder) -> list[Any]:

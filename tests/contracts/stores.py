@@ -13,6 +13,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from tuner.records import (
     Command,
     Commanded,
     CommandKind,
+    Details,
     Ending,
     Event,
     Failure,
@@ -137,6 +139,7 @@ def check_unknown(opener: Opener) -> None:
             store.trials,
             store.reports,
             store.commands,
+            lambda name: store.details(name, 0),
             lambda name: store.post(name, Command(CommandKind.STOP, "anna")),
         ):
             with pytest.raises(StudyNotFound, match="'nobody'"):
@@ -188,6 +191,45 @@ def check_trials_and_reports(opener: Opener) -> None:
         assert [(report.trial, report.resource) for report in store.reports("mnist")] == [(7, 1), (3, 1), (7, 2)]
         assert store.reports("mnist", 7) == [reported(7, 1).report, reported(7, 2).report]
         assert store.reports("mnist", 99) == []
+
+
+DETAILS = {
+    (7, 1): Details(
+        {"loss": (math.nan, math.inf, 1 / 3), "größe 🎲": (-math.inf, 5e-324, 1e308)}, ('a\n"b" \\ 雪', "")
+    ),
+    (3, 1): Details({}, ("spike",)),
+    (7, 2): Details({"loss": tuple(i / 7 for i in range(20_000))}),
+    (7, 3): Details(),
+}
+
+
+def check_details(opener: Opener) -> None:
+    """A report's details come back by trial, in order; they are not in the journal, and go with their report."""
+
+    def with_details(trial: int, resource: int) -> Reported:
+        report = reported(trial, resource).report
+        return Reported(replace(report, details=DETAILS[trial, resource]))
+
+    with closing(opener()) as store:
+        store.create(spec())
+        store.create(spec("other"))
+        writer, other = store.write("mnist"), store.write("other")
+        writer.append([reported(7, 9), with_details(7, 1), with_details(3, 1)], [TRIALS[1]])
+        other.append([with_details(3, 1)])
+        writer.append([Ticked(1.0), with_details(7, 2), reported(3, 2), with_details(7, 3)])
+        writer.release()
+        with pytest.raises(StudyHeld):
+            writer.append([Reported(replace(reported(3, 3).report, details=Details({}, ("too late",))))])
+        other.release()
+        assert repr(store.details("mnist", 7)) == repr([(n, DETAILS[7, n]) for n in (1, 2, 3)])  # NaN equals NaN
+        assert store.details("mnist", 3) == [(1, DETAILS[3, 1])]
+        assert store.details("mnist", 99) == []
+        assert all(report.details is None for report in store.reports("mnist"))
+        assert sum(len(line) for line in lines(entry.event for entry in store.journal("mnist"))) < 2_000
+        store.delete("mnist")
+        store.create(spec())
+        assert store.details("mnist", 7) == []
+        assert store.details("other", 3) == [(1, DETAILS[3, 1])]
 
 
 def check_state(opener: Opener) -> None:
@@ -360,6 +402,7 @@ CHECKS = (
     check_journal,
     check_long_journal,
     check_trials_and_reports,
+    check_details,
     check_state,
     check_lease,
     check_killed_writer,

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from by_hand import study_spec
-from executors import CHECKS, Curve, Recorder, decisions_of, play
+from executor_objectives import Curve
+from executors import CHECKS, Recorder, decisions_of, play
 
 from tuner.errors import ObjectiveError, RunFailed, SpecError, StoreError
 from tuner.execution import Job, LocalExecutor
@@ -92,6 +93,44 @@ def test_silence_becomes_a_failure(ray_executor, tmp_path):
     ]
 
 
+THREE = {"name": "none", "max_resource": 3}
+
+
+@pytest.mark.parametrize("isolate", [False, True], ids=["worker", "isolated"])
+def test_what_is_stuck_is_abandoned_and_goes_on_from_its_checkpoint(ray_executor, tmp_path, isolate):
+    parts = {"resources": {"isolate": isolate}, "budget": {"trials": 3}, "checkpoint": {"every": 1}}
+    recorder = play(ray_executor, tmp_path, StuckOnce(), failures={"retries": 1}, scheduler=THREE, **parts)
+    failed = [end for end in recorder.ends if end.ending is Ending.FAILED]
+    assert [(end.trial, end.failure.kind, end.failure.message) for end in failed] == [
+        (1, FailureKind.TIMEOUT, "a step took more than 0.3 s")
+    ]
+    assert [trial.state for trial in recorder.controller.trials] == [TrialState.COMPLETE] * 3
+    assert [segment.start for segment in recorder.pulled if segment.trial == 1] == [0, 1]
+    assert "abandoned: a step took more than 0.3 s" in (tmp_path / "1" / "log.txt").read_text()
+    assert is_gone(int((tmp_path / "1" / "stuck").read_text()))
+
+
+def test_a_segments_process_does_not_outlive_its_worker(ray_executor, tmp_path):
+    """The worker is ended for its silence; the stuck process that it had started goes, too."""
+    parts = {"resources": {"isolate": True}, "budget": {"trials": 2}, "timeouts": {"report": 3.0}}
+    recorder = play(ray_executor, tmp_path, SilentOnce(), failures={"retries": 0}, **parts)
+    assert recorder.controller.trials[1].failure.kind is FailureKind.TIMEOUT
+    assert is_gone(int((tmp_path / "1" / "silent").read_text()))
+
+
+def is_gone(pid, seconds=10):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+            if Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":  # ended; nobody has asked for its status yet
+                return True
+        except (ProcessLookupError, FileNotFoundError):
+            return True
+        time.sleep(0.1)
+    return False
+
+
 def test_isolated_segments_have_a_process_each(ray_executor, tmp_path):
     parts = {"resources": {"isolate": True}, "budget": {"trials": 3}, "failures": {"retries": 0}}
     recorder = play(ray_executor, tmp_path, DiesInTrialOne(), **parts)
@@ -158,8 +197,22 @@ class KillsItsWorkerOnce:
 class SilentOnce:
     def __call__(self, config, trial):
         if trial.number == 1:
+            (trial.folder / "silent").write_text(str(os.getpid()))
             time.sleep(60)
         for epoch in range(trial.start + 1, trial.until + 1):
+            trial.report(epoch, checkpoint={}, loss=config["x"])
+
+
+class StuckOnce:
+    """Blocks in a call that it cannot leave; its watchdog is another thread."""
+
+    def __call__(self, config, trial):
+        marker = trial.folder / "stuck"
+        for epoch in range(trial.start + 1, trial.until + 1):
+            if (trial.number, epoch) == (1, 2) and not marker.exists():
+                marker.write_text(str(os.getpid()))
+                threading.Timer(0.3, trial.abandon, ["a step took more than 0.3 s"]).start()
+                time.sleep(600)
             trial.report(epoch, checkpoint={}, loss=config["x"])
 
 

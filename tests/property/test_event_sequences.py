@@ -18,6 +18,7 @@ from tuner.records import (
     FailureKind,
     Reported,
     Segment,
+    SegmentEnded,
     TrialState,
     decode_event,
     encode_event,
@@ -35,8 +36,9 @@ SCHEDULERS = [
 BUDGETS = [{"trials": 12}, {"trials": None, "epochs": 30}, {"trials": 12, "minutes": 2}, {"trials": 3, "epochs": 100}]
 
 specs = st.builds(
-    lambda scheduler, budget, retries, value: study_spec(
+    lambda scheduler, budget, retries, value, policy: study_spec(
         scheduler=scheduler,
+        checkpoint=policy,
         budget=budget,
         failures={"retries": retries, "give_up_after": 4},
         metric={"name": "loss", "value": value},
@@ -45,12 +47,13 @@ specs = st.builds(
     st.sampled_from(BUDGETS),
     st.integers(0, 2),
     st.sampled_from(["last", "best"]),
+    st.builds(lambda keep, best: {"keep": keep, "best": best}, st.integers(1, 3), st.booleans()),
 )
 losses = st.sampled_from([0.0, 0.1, 0.2, 0.5, 1.0, -3.0, 1e18, math.nan, math.inf, None])
 actions = st.lists(
     st.one_of(
         st.tuples(st.just("pull"), st.integers(1, 4)),
-        st.tuples(st.just("report"), st.integers(0, 9), losses, st.integers(1, 3)),
+        st.tuples(st.just("report"), st.integers(0, 9), losses, st.integers(1, 3), st.booleans()),
         st.tuples(st.just("repeat"), st.integers(0, 9)),
         st.tuples(st.just("late"), st.integers(0, 9)),
         st.tuples(st.just("end"), st.integers(0, 9), st.sampled_from(list(Ending)), st.sampled_from(list(FailureKind))),
@@ -70,17 +73,18 @@ class RandomPlay(Hand):
         super().__init__(spec)
         self.given: list[Segment] = []
         self.clock = 0.0
+        self.gone: set[str] = set()
 
     def act(self, action):
         match action:
             case ("pull", n):
                 segments = self.pull(n)
                 self.given.extend(segments if isinstance(segments, list) else [])
-            case ("report", which, loss, stride):
+            case ("report", which, loss, stride, kept):
                 if segment := self._given(which):
                     trial = self.controller.trials[segment.trial]
                     at = max(trial.resource, segment.start) + stride
-                    self.report(segment, min(at, trial.horizon), loss)
+                    self.report(segment, min(at, trial.horizon), loss, kept)
             case ("repeat", which):
                 if segment := self._given(which):
                     before = len(self.journal)
@@ -127,6 +131,44 @@ class RandomPlay(Hand):
                 assert trial.failure is not None
         if self.controller.ended is not None:
             assert all(trial.ended for trial in self.controller.trials), "no zombie"
+
+    def report(self, segment, resource, loss, kept=True):
+        decision = super().report(segment, resource, loss, kept)
+        self.check_checkpoints()
+        return decision
+
+    def end(self, segment, ending, kind=FailureKind.EXCEPTION):
+        super().end(segment, ending, kind)
+        self.check_checkpoints()
+
+    def check_checkpoints(self):
+        """The newest and the best stay, as far as they were not found damaged; what went is never used again."""
+        self.gone |= {checkpoint.path for checkpoint in self.stale}
+        policy = self.spec.checkpoint
+        for trial in self.controller.trials:
+            kept = [checkpoint.resource for checkpoint in trial.checkpoints]
+            assert kept == sorted(set(kept))
+            assert len(kept) <= policy.keep + policy.best
+            assert set(trial.worth) == set(kept)
+            assert not self.gone & {checkpoint.path for checkpoint in trial.checkpoints}
+            taken = {
+                event.report.resource: self.spec.metric.loss(event.report.metrics.get("loss"))
+                for event in self.journal
+                if isinstance(event, Reported) and event.report.trial == trial.number and event.report.checkpoint
+            }
+            damaged = {
+                event.end.trial
+                for event in self.journal
+                if isinstance(event, SegmentEnded)
+                and event.end.failure is not None
+                and event.end.failure.kind is FailureKind.CHECKPOINT
+            }
+            if trial.number in damaged:
+                continue
+            assert set(list(taken)[-policy.keep :]) <= set(kept)
+            finite = [loss for loss in taken.values() if math.isfinite(loss)]
+            if policy.best and finite:
+                assert next(resource for resource, loss in taken.items() if loss == min(finite)) in kept
 
     def finish(self):
         """Whatever has happened, the study can be brought to its end, and one trial is whole."""

@@ -168,7 +168,14 @@ MISTAKES = {
     "too many gpus": (["run", "spec.yaml", "--set", "resources.gpus=64"], "64 GPUs for a worker, but there are"),
     "trainer's setting": (["run", "spec.yaml", *MNIST, "--set", "fixed.optimizer=adamm"], "fixed.optimizer"),
     "trainer's axis": (["check", "spec.yaml", *MNIST, "--set", "space.lr={float: [-1, 1]}"], "space.lr"),
-    "trainer's unit": (["check", "spec.yaml", *MNIST, "--set", "scheduler.unit=step"], "scheduler.unit"),
+    "no report at a rung": (
+        ["check", "spec.yaml", *MNIST, "--set", "scheduler.unit=step", "--set", "fixed.report_every=50"],
+        "scheduler.min_resource: the trainer reports every 50 steps (report_every), got 1",
+    ),
+    "no report at the end": (
+        ["check", "spec.yaml", *MNIST, "--set", "scheduler={min_resource: 2}", "--set", "fixed.report_every=2"],
+        "scheduler.max_resource: the trainer reports every 2 epochs (report_every), got 9",
+    ),
     "check": (["check", "spec.yaml", "--set", "space.x.float=[1, 0]"], "low must be below high"),
     "store": (["run", "spec.yaml", "--store", "mysql://me:secret@host/db"], "mysql"),
 }
@@ -183,6 +190,21 @@ def test_a_mistake_is_one_message_and_nothing_is_written(place, arguments, said)
     assert said in err
     assert "secret" not in out + err
     assert sorted(path.name for path in place.folder.iterdir() if path.name != "__pycache__") == before
+
+
+def test_steps_are_fine_where_every_rung_is_a_report(place):
+    scheduler = "scheduler={unit: step, min_resource: 50, max_resource: 400}"
+    out, _ = place.tune("check", "spec.yaml", *MNIST, "--set", scheduler, "--set", "fixed.report_every=50")
+    assert "spec.yaml is fine" in out
+
+
+def test_only_a_task_is_told_to_fetch(place):
+    (place.folder / "thing.py").write_text(
+        "def curve(config, trial):\n    return config['x']\n\n"
+        "def fetch():\n    raise RuntimeError('not for you')\n\n"
+        "curve.fetch = fetch\n"
+    )
+    place.tune("run", "spec.yaml", "--trials", "1")
 
 
 def test_check_and_schema(place):

@@ -258,12 +258,55 @@ def test_maximising_is_minimising_the_negative():
     assert hand.controller.trials[2].summary(hand.spec.metric).value == 2.0
 
 
-def test_only_the_newest_checkpoints_are_kept():
-    hand = Hand(study_spec(scheduler={"name": "none", "max_resource": 5}, checkpoint={"keep": 2}))
+CURVE = [0.5, 0.2, 0.4, 0.2, 0.3, 0.6]
+
+
+@pytest.mark.parametrize(
+    ("policy", "direction", "kept"),
+    [
+        ({"keep": 2}, "minimize", [2, 5, 6]),  # the first of equally good ones
+        ({"keep": 2}, "maximize", [5, 6]),  # the best is the newest
+        ({"keep": 1}, "minimize", [2, 6]),
+        ({"keep": 5}, "minimize", [2, 3, 4, 5, 6]),
+        ({"keep": 2, "best": False}, "minimize", [5, 6]),
+    ],
+)
+def test_the_newest_checkpoints_and_the_best_ones_stay(policy, direction, kept):
+    metric = {"name": "loss", "direction": direction}
+    hand = Hand(study_spec(scheduler={"name": "none", "max_resource": 6}, checkpoint=policy, metric=metric))
+    segment, gone = hand.one(), []
+    for resource, loss in enumerate(CURVE, 1):
+        hand.report(segment, resource, loss)
+        gone += [checkpoint.resource for checkpoint in hand.stale]
+    assert [checkpoint.resource for checkpoint in hand.controller.trials[0].checkpoints] == kept
+    assert sorted(gone + kept) == [1, 2, 3, 4, 5, 6], "each is kept or removed, once"
+
+
+def test_the_best_checkpoint_by_the_metric_is_that_of_a_single_report():
+    """`value: best` makes a trial's loss its best so far; which checkpoint is best goes by the reports themselves."""
+    metric = {"name": "loss", "value": "best"}
+    hand = Hand(scheduler={"name": "none", "max_resource": 9}, checkpoint={"keep": 1}, metric=metric)
     segment = hand.one()
-    for resource in range(1, 6):
-        hand.report(segment, resource, 0.5)
-    assert [kept.resource for kept in hand.controller.trials[0].checkpoints] == [4, 5]
+    hand.report(segment, 1, 0.1, kept=False)  # the best of all has no checkpoint
+    for resource, loss in ((2, 0.4), (3, 0.3), (4, 0.5), (5, 0.6)):
+        hand.report(segment, resource, loss)
+    assert [kept.resource for kept in hand.controller.trials[0].checkpoints] == [3, 5]
+    hand.end(segment, Ending.FAILED, FailureKind.CHECKPOINT)
+    assert hand.one().start == 3, "the best one is also one to fall back on"
+
+
+def test_a_trial_that_failed_for_its_numbers_is_not_tried_again_and_one_that_was_stuck_is():
+    for kind, after in ((FailureKind.NON_FINITE, "failed"), (FailureKind.TIMEOUT, "waiting")):
+        hand = Hand(failures={"retries": 1}, scheduler={"name": "none", "max_resource": 9})
+        segment = hand.one()
+        hand.report(segment, 1, 0.5)
+        hand.end(segment, Ending.FAILED, kind)
+        assert states(hand) == [after]
+        if after == "waiting":
+            hand.end(hand.one(), Ending.FAILED, kind)
+            assert states(hand) == ["failed"], "only as often as failures.retries allows"
+        assert hand.controller.trials[0].failure.kind is kind
+        assert hand.controller.trials[0].summary(hand.spec.metric).value is None
 
 
 def test_an_exhausted_grid_leaves_no_point_out_and_carries_one_trial_to_the_end():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import re
 import subprocess
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from training_runs import Blobs, run
 
 from tuner.spec.load import load_spec
 
@@ -82,7 +84,10 @@ def commands():
 
 
 def test_commands_that_are_named_exist(commands):
-    for page in (ROOT / "README.md", ROOT / "docs" / "extending.md", ROOT / "docs" / "architecture.md"):
+    for page in (
+        ROOT / "README.md",
+        *(ROOT / "docs" / f"{page}.md" for page in ("extending", "architecture", "trainer")),
+    ):
         text = page.read_text()
         for command, rest in re.findall(r"\btune (\w+)([^`#\n]*)", "\n".join([*CODE.findall(text), *_inline(text)])):
             assert command in commands, f"{name(page)}: tune {command}"
@@ -101,6 +106,36 @@ def test_every_decision_is_in_the_index():
     folder = ROOT / "docs" / "decisions"
     index = (folder / "README.md").read_text()
     assert [page.name for page in sorted(folder.glob("0*.md")) if f"({page.name})" not in index] == []
+
+
+def test_the_trainers_settings_are_those_of_the_page():
+    place = importlib.util.spec_from_file_location("settings_table", ROOT / "docs" / "settings_table.py")
+    program = importlib.util.module_from_spec(place)
+    place.loader.exec_module(program)
+    page = (ROOT / "docs" / "trainer.md").read_text()
+    assert page.count("| `clip_norm` |") == 1
+    assert page == program.with_tables(page), "python docs/settings_table.py --write"
+
+
+class Measured(Blobs):
+    """With a metric and further examples, so that every kind of name is reported."""
+
+    def data(self):
+        splits = super().data()
+        return splits._replace(also={"other": splits.validation})
+
+
+def test_every_metric_of_a_report_is_in_the_page():
+    page = (ROOT / "docs" / "trainer.md").read_text()
+    table = page.partition("## What a report carries")[2].partition("Besides numbers")[0]
+    cells = re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE)
+    told = {metric for cell in cells for metric in re.findall(r"`([^`]+)`", cell)}
+    settings = {"noise_scale": True, "sharpness": 0.05, "hessian": True, "clip_norm": 1.0}
+    (reported,) = run(settings, until=1, task=Measured()).metrics
+    generic = {"val_accuracy": "val_<name>", "other_loss": "<split>_loss", "other_accuracy": "<split>_<name>"}
+    names = {generic.get(metric, metric) for metric in reported}
+    assert names <= told
+    assert told - names == {"memory_peak_mib", "overfitting_from"}, "a GPU's, and a trial's that overfits"
 
 
 def _inline(text):

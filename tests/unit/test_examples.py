@@ -64,6 +64,13 @@ def test_pytorch_loop(run):
     assert number(r"in (\d+) segments", said) == 4
 
 
+def test_sklearn_model(run):
+    said = run("sklearn_model", "--trials", "8")
+    assert number(r"val_accuracy ([\d.]+)", said) > 0.93
+    assert 0 < number(r"best val_loss ([\d.]+)", said) < 0.5
+    assert number(r"in (\d+) segments", said) == 4
+
+
 def test_resume(run):
     said = run("resume", "--trials", "12")
     assert "stopped: unfinished" in said
@@ -76,6 +83,13 @@ def test_resume(run):
 
 
 def test_every_example_has_its_test_and_says_how_to_run_it():
-    assert [path.stem for path in EXAMPLES] == ["mnist", "plain_function", "pytorch_loop", "resume", "task"]
+    assert [path.stem for path in EXAMPLES] == [
+        "mnist",
+        "plain_function",
+        "pytorch_loop",
+        "resume",
+        "sklearn_model",
+        "task",
+    ]
     for path in EXAMPLES:
         assert f"python examples/{path.name} [--trials N]" in path.read_text()

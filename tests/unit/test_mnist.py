@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from hand_trial import first_config, study_of, trained
 
 from objectives.data import download, mnist
 from objectives.mnist import MEAN, STD, Mnist, Mnist10k
 from tuner.errors import DataError, SpecError
+from tuner.objective import load_objective
 from tuner.spec import StudySpec
-from tuner.training import train
+from tuner.workflows.fit import check_fit
 
 
 @pytest.fixture(scope="module")
@@ -52,15 +54,15 @@ def test_the_images_are_mnist(images):
 def test_statistics_are_the_training_splits_alone(images):
     pixels = images[0][:50_000].astype(np.float64)
     assert (pixels.mean(), pixels.std()) == pytest.approx((MEAN, STD), abs=1e-4)
-    prepared = Mnist().prepare(torch.from_numpy(images[0][:1000]).flatten(1))
-    assert prepared.dtype == torch.float32
+    prepared = Mnist().prepare(torch.from_numpy(images[0][:1000]).unsqueeze(1))
+    assert (prepared.dtype, prepared.shape) == (torch.float32, (1000, 1, 28, 28))
     assert prepared.mean().item() == pytest.approx(0.0, abs=0.03)
 
 
 def test_splits(images):
     splits = Mnist().data()
-    assert [len(split[0]) for split in splits] == [50_000, 10_000]
-    assert splits.train[0].dtype == torch.uint8
+    assert [len(split[0]) for split in splits[:2]] == [50_000, 10_000]
+    assert (splits.train[0].dtype, splits.train[0].shape[1:]) == (torch.uint8, (1, 28, 28))
     assert torch.equal(splits.validation[1], torch.from_numpy(images[1][50_000:]).long())
     small = Mnist10k().data()
     assert torch.equal(small.train[0], splits.train[0][:10_000])
@@ -86,27 +88,50 @@ def test_the_model_is_the_one_promised_and_configurable():
             Mnist().model(wrong)
 
 
-def test_one_epoch_learns(images, tmp_path):
-    class Trial:
-        number, seed, start, until, horizon, threads, device, folder, checkpoint = (
-            0,
-            0,
-            0,
-            1,
-            1,
-            1,
-            "cpu",
-            tmp_path,
-            None,
-        )
+def test_the_cnn_is_the_one_promised_and_configurable():
+    model = Mnist().model({"model": "cnn"})
+    assert [tuple(layer.weight.shape) for layer in model if isinstance(layer, torch.nn.Conv2d)] == [
+        (16, 1, 3, 3),
+        (32, 16, 3, 3),
+        (64, 32, 3, 3),
+    ]
+    assert sum(isinstance(layer, torch.nn.BatchNorm2d) for layer in model) == 3
+    assert model(torch.randn(2, 1, 28, 28)).shape == (2, 10)
+    with pytest.raises(SpecError, match=r"model: must be one of mlp, cnn, got 'ccn'"):
+        Mnist().model({"model": "ccn"})
 
-        def report(self, resource, /, *, checkpoint, **metrics):
-            self.metrics = metrics
 
-    trial = Trial()
-    train(Mnist10k(), {"lr": 2e-3, "batch_size": 64, "clip_norm": 1.0, "schedule": "cosine", "warmup": 0.1}, trial)
-    assert trial.metrics["val_accuracy"] > 0.9
-    assert trial.metrics["nonfinite_steps"] == 0
+def test_difficulty_is_the_distance_to_the_mean_of_the_digit(images):
+    inputs, labels = images[0][:2000], images[1][:2000]
+    found = Mnist().difficulty(torch.from_numpy(inputs).unsqueeze(1), torch.from_numpy(labels).long())
+    for row in (0, 999):
+        mean = inputs[labels == labels[row]].astype(float).mean(0)
+        assert found[row].item() == pytest.approx(np.linalg.norm(inputs[row] - mean), rel=1e-4)
+
+
+def test_one_epoch_learns():
+    config = {"lr": 2e-3, "batch_size": 64, "clip_norm": 1.0, "schedule": "cosine", "warmup": 0.1}
+    metrics = trained(Mnist10k(), config, 1)
+    assert metrics["val_accuracy"] > 0.9
+    assert metrics["nonfinite_steps"] == 0
+
+
+@pytest.mark.slow
+def test_the_mlp_reaches_98_percent():
+    config = {"optimizer": "adamw", "lr": 2e-3, "batch_size": 128, "weight_decay": 0.01, "dropout": 0.1}
+    assert trained(Mnist(), config | {"schedule": "cosine", "warmup": 0.1}, 9)["val_accuracy"] >= 0.98
+
+
+@pytest.mark.slow
+def test_the_cnn_studys_first_configuration_reaches_99_3_percent():
+    spec = study_of("mnist_cnn")
+    assert trained(Mnist(), first_config(spec), spec.scheduler.max_resource)["val_accuracy"] >= 0.993
+
+
+def test_the_cnns_file_fits_its_task():
+    spec = study_of("mnist_cnn")
+    check_fit(spec, load_objective(spec.objective))
+    assert spec.fixed["model"] == "cnn"
 
 
 def test_the_search_space_is_a_study():

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+from contextlib import closing
 
 import pytest
 from by_hand import Hand
 from rich.console import Console
 
 from tuner.cli.progress import ProgressDisplay
-from tuner.records import Decision
-from tuner.workflows.progress import progress_of
+from tuner.records import Decision, Ending, Pace, Report, Segment, SegmentEnd
+from tuner.store import open_store
+from tuner.workflows.driver import StudyDriver
+from tuner.workflows.gauge import Gauge, Speed
+from tuner.workflows.progress import progress_of, seconds_left
 
 
 def test_asha_is_expected_to_let_one_in_three_pass_a_rung():
@@ -47,3 +51,134 @@ def test_a_display_shows_the_best_and_what_is_running(terminal):
     assert "0.25" in said
     assert "1 running" in said
     assert ("1 (0→1)" in said) is terminal
+
+
+@pytest.mark.parametrize(
+    ("units", "seconds_per_unit", "speed", "left"),
+    [
+        (10, 2.0, Speed(), 20.0),
+        (10, 2.0, Speed(n_workers=4), 5.0),
+        (10, 2.0, Speed(n_workers=4, efficiency=0.5), 10.0),
+        (10, 2.0, Speed(seconds_under_way=5.0), 15.0),
+        (10, 2.0, Speed(n_workers=2, efficiency=0.5, seconds_under_way=5.0), 15.0),
+        (10, 2.0, Speed(seconds_under_way=50.0), 0.0),
+        (0, 2.0, Speed(n_workers=2), 0.0),
+    ],
+)
+def test_the_time_left_is_the_work_over_the_workers_and_their_efficiency(units, seconds_per_unit, speed, left):
+    assert seconds_left(units, seconds_per_unit, speed) == pytest.approx(left)
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def segment_of(trial):
+    return Segment(trial, 0, 0, 9, {}, 0, 9)
+
+
+def test_the_gauge_measures_by_hand():
+    clock = Clock()
+    gauge = Gauge(clock)
+    assert gauge.speed() == Speed()
+    gauge.issued([segment_of(0), segment_of(1)], ["a", "b"])
+    gauge.paced(Pace(0, 0, 3.0))
+    gauge.paced(Pace(7, 0, 1.0))  # of a segment that is over
+    clock.now = 110.0
+    speed = gauge.speed()
+    assert (dict(speed.paces), speed.n_workers, speed.efficiency, speed.seconds_under_way) == ({0: 3.0}, 2, 1.0, 20.0)
+    gauge.reported(Report(0, 0, 1, {}, 8.0))  # 2 of the 10 seconds went into waiting
+    assert gauge.speed().seconds_under_way == 10.0
+    assert gauge.speed().efficiency == pytest.approx((8 + 10) / 20)
+    gauge.ended(0, 0)
+    gauge.reported(Report(0, 0, 2, {}, 99.0))  # late
+    clock.now = 120.0
+    assert gauge.speed().efficiency == pytest.approx((8 + 20) / 40), "a was idle"
+    gauge.issued([segment_of(2)], ["c"])
+    clock.now = 130.0
+    assert gauge.speed().efficiency == pytest.approx((8 + 30 + 10) / 70), "c has been there for 10 s"
+    assert gauge.speed().n_workers == 3
+
+
+def test_the_time_left_is_known_before_any_report():
+    """9 trials on rungs 1, 3, 9: 21 epochs are expected."""
+    hand = Hand()
+    hand.pull(2)
+    early = progress_of(hand.controller, seconds_this_session=1.0, speed=Speed({0: 2.0, 1: 4.0}, n_workers=2))
+    assert early.share == 0.0
+    assert early.seconds_left == pytest.approx(21 * 3.0 / 2)
+    assert progress_of(hand.controller, seconds_this_session=1.0, speed=Speed()).seconds_left is None
+
+
+def test_what_was_measured_takes_the_place_of_what_was_said():
+    hand = Hand()
+    first, _ = hand.pull(2)
+    hand.report(first, 1, 0.5)  # took 1 s
+    said = Speed({0: 5.0, 1: 4.0})
+    progress = progress_of(hand.controller, seconds_this_session=1.0, speed=said)
+    assert progress.seconds_left == pytest.approx(20 * (1.0 + 4.0) / 2)
+
+
+def test_the_time_budget_is_a_bound():
+    hand = Hand(budget={"trials": 9, "minutes": 1})
+    hand.pull(1)
+    assert progress_of(hand.controller, seconds_this_session=20.0, speed=Speed({0: 9.0})).seconds_left == 40.0
+    slow = progress_of(hand.controller, seconds_this_session=20.0, speed=Speed({0: 1.0}))
+    assert slow.seconds_left == pytest.approx(21.0)
+    hand = Hand(budget={"trials": None, "minutes": 1})
+    hand.pull(1)
+    assert progress_of(hand.controller, seconds_this_session=20.0, speed=Speed({0: 9.0})).seconds_left == 40.0
+    hand = Hand(budget={"trials": None, "epochs": 10})
+    hand.pull(1)
+    assert progress_of(hand.controller, seconds_this_session=20.0, speed=Speed({0: 9.0})).seconds_left == 90.0
+
+
+def test_a_driver_shows_a_pace_although_nothing_is_committed_and_nothing_uncommitted(tmp_path):
+    hand, clock, seen = Hand(), Clock(), []
+    with closing(open_store(tmp_path / "tuner.db")) as store:
+        store.create(hand.spec)
+        gauge = Gauge(clock)
+
+        def watch(controller):
+            seen.append((controller.units, dict(gauge.speed().paces)))
+
+        driver = StudyDriver(
+            hand.controller, store, store.write("hand"), tmp_path, watch=watch, gauge=gauge, clock=clock
+        )
+        segments = driver.pull(["a", "b"])
+        driver.commit()
+        driver.push([Pace(0, 0, 2.0)])
+        driver.commit()
+        assert seen == [(0, {})]
+        driver.tick()
+        assert seen[1:] == [(0, {0: 2.0})], "no commit was needed"
+        driver.tick()
+        assert len(seen) == 2, "and not all the time"
+        driver.push([Report(0, 0, 1, {"loss": 0.5}, 1.0), Pace(1, 0, 3.0)])
+        clock.now += 60
+        driver.tick()
+        assert len(seen) == 2, "what is not committed is not shown"
+        driver.push([SegmentEnd(0, 0, Ending.STOPPED)])
+        driver.commit()
+        assert seen[2:] == [(1, {0: 2.0, 1: 3.0})]
+        assert len(segments) == 2
+        assert not any("pace" in type(entry.event).__name__.lower() for entry in store.journal("hand"))
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_display_tells_the_time_left_as_soon_as_it_is_known(terminal):
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=100)
+    hand, gauge = Hand(), Gauge(lambda: 0.0)
+    gauge.issued([hand.one()], ["a"])
+    with ProgressDisplay(console, gauge=gauge) as display:
+        display(hand.controller)
+        assert " left" not in console.file.getvalue()
+        gauge.paced(Pace(0, 0, 10.0))
+        display(hand.controller)
+        assert "about 3 min 30 s left" in console.file.getvalue()
+        length = len(console.file.getvalue())
+        display(hand.controller)
+        assert len(console.file.getvalue()) == length, "only the first pace is news"

@@ -36,7 +36,7 @@ def test_defaults_are_the_documented_ones():
         "parallel": "auto",
         "resources": {"cpus": 1.0, "gpus": "auto", "isolate": False},
         "executor": "auto",
-        "checkpoint": {"every": 1, "keep": 2},
+        "checkpoint": {"every": 1, "keep": 2, "best": True},
         "failures": {"retries": 1, "give_up_after": 5},
         "timeouts": {"report": 600.0},
         "storage": "runs",

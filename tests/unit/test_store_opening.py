@@ -7,18 +7,20 @@ import stat
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, text
 
 from tuner.errors import StoreError, StudyNotFound, UserMistake
-from tuner.records import Command, CommandKind, Reported, StudyEnded
+from tuner.records import Command, CommandKind, Details, Reported, StudyEnded
 from tuner.spec import StudySpec
 from tuner.store import StudyState, default_store_url, migrations, open_store
 from tuner.store.tables import METADATA, schema
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "store_v1.db"
+GOLDEN = Path(__file__).parents[1] / "golden" / "store_v2.db"
+GOLDEN_1 = GOLDEN.with_name("store_v1.db")
 SPEC = StudySpec.from_dict(
     {"study": "mnist", "objective": "a:b", "metric": {"name": "loss"}, "space": {"lr": {"float": [0.1, 1.0]}}}
 )
@@ -119,13 +121,29 @@ def test_reading_leaves_an_empty_file_empty(file):
 def test_reading_migrates_nothing(file, monkeypatch):
     open_store(file).close()
     before = file.read_bytes()
-    monkeypatch.setattr(migrations, "MIGRATIONS", {2: lambda connection: None})
+    monkeypatch.setattr(migrations, "MIGRATIONS", {3: lambda connection: None})
+    assert open_store(file, create=False).names() == [], "an older one is read as it is"
+    monkeypatch.setattr(migrations, "READABLE", 3)
     assert "Bring it up to date" in str(
-        refused(file, r"older version of tuner \(schema 1; this one reads 2\)", create=False)
+        refused(file, r"older version of tuner \(schema 2; this one reads 3\)", create=False)
     )
     assert file.read_bytes() == before
     open_store(file).close()
     assert open_store(file, create=False).names() == []
+
+
+def test_an_older_store_is_read_as_it_is_and_migrated_when_it_is_written(tmp_path):
+    shutil.copy(GOLDEN_1, tmp_path / "old.db")
+    before = (tmp_path / "old.db").read_bytes()
+    with closing(open_store(tmp_path / "old.db", create=False)) as store:
+        assert [report.resource for report in store.reports("golden", 0)] == [1]
+        assert store.details("golden", 0) == []
+        assert (tmp_path / "old.db").read_bytes() == before
+        report = replace(store.reports("golden", 0)[0], resource=2, details=Details({}, ("hello",)))
+        writer = store.write("golden")
+        writer.append([Reported(report)])
+        writer.release()
+        assert store.details("golden", 0) == [(2, Details({}, ("hello",)))]
 
 
 @pytest.mark.parametrize("path", ["runs/\udcff.db", "runs/\0.db"])
@@ -137,6 +155,8 @@ DAMAGE = {
     "config": ("UPDATE trials SET config = '{'", lambda store: store.trials("golden"), "the trials of study 'golden'"),
     "state": ("UPDATE trials SET state = 'odd'", lambda store: store.trials("golden"), "the trials of study 'golden'"),
     "event": ("UPDATE journal SET body = '{}'", lambda store: list(store.journal("golden")), "the journal of study"),
+    "curves": ("UPDATE details SET curves = '{'", lambda store: store.details("golden", 0), "the details of trial 0"),
+    "events": ("UPDATE details SET events = '3'", lambda store: store.details("golden", 0), "the details of trial 0"),
     "report": ("UPDATE journal SET body = 'x'", lambda store: store.reports("golden"), "the journal of study"),
     "command": ("UPDATE commands SET body = ''", lambda store: store.commands("golden"), "the commands of study"),
     "spec": ("UPDATE studies SET spec = '[]'", lambda store: store.study("golden"), "study 'golden' has a spec that"),
@@ -195,11 +215,12 @@ def test_a_password_is_told_to_nobody():
 def test_a_newer_version_is_refused(file):
     with closing(open_store(file)) as store, store._database.writing() as connection:
         connection.execute(schema.update().values(version=99))
-    assert "Upgrade tuner" in str(refused(file, r"newer version of tuner \(schema 99; this one knows up to 1\)"))
+    assert "Upgrade tuner" in str(refused(file, r"newer version of tuner \(schema 99; this one knows up to 2\)"))
 
 
-def test_the_golden_store_of_version_1_opens(tmp_path):
-    shutil.copy(GOLDEN, tmp_path / "old.db")
+@pytest.mark.parametrize("golden", [GOLDEN_1, GOLDEN], ids=lambda path: path.stem)
+def test_golden_stores_open(tmp_path, golden):
+    shutil.copy(golden, tmp_path / "old.db")
     with closing(open_store(tmp_path / "old.db")) as store:
         assert {study.name for study in store.studies()} == {"golden", "empty"}
         study = store.study("golden")
@@ -213,8 +234,14 @@ def test_the_golden_store_of_version_1_opens(tmp_path):
         assert (trial.value, trial.config) == (0.5, {"lr": 1e-05})
         assert trial.gap != trial.gap
         assert store.commands("golden")[0].command == Command(CommandKind.STOP, "anna", trial=0)
+        ((resource, details),) = store.details("golden", 0) or [(1, NO_DETAILS)]
+        assert (resource, repr(details)) == (1, repr(NO_DETAILS if golden is GOLDEN_1 else THE_DETAILS))
         with closing(open_store(tmp_path / "new.db")) as new:
             assert shape(store) == shape(new)
+
+
+NO_DETAILS = Details()
+THE_DETAILS = Details({"loss": (1.5, float("nan")), "lr": (0.1, 0.2)}, ("the loss scale fell to 32768",))
 
 
 def shape(store):
@@ -236,16 +263,16 @@ def test_migrations_run_once_and_in_one_transaction(file, monkeypatch):
         connection.execute(text("ALTER TABLE studies ADD COLUMN colour TEXT"))
 
     def third(connection):
-        connection.execute(insert(schema).values(version=3))
+        connection.execute(insert(schema).values(version=4))
         raise OSError("the light went out")
 
-    monkeypatch.setattr(migrations, "MIGRATIONS", {2: second, 3: third})
+    monkeypatch.setattr(migrations, "MIGRATIONS", {3: second, 4: third})
     with pytest.raises(OSError, match="light"):
         open_store(file)
-    monkeypatch.setattr(migrations, "MIGRATIONS", {2: second})
+    monkeypatch.setattr(migrations, "MIGRATIONS", {3: second})
     for _ in range(2):
         with closing(open_store(file)) as store, store._database.reading() as connection:
-            assert migrations.stored_version(connection) == 2
+            assert migrations.stored_version(connection) == 3
             assert connection.execute(text("SELECT count(colour) FROM studies")).scalar() == 0
 
 

@@ -1,6 +1,6 @@
 """What a study's records mean: typed tables first, plots second. Reads the store only."""
 
-from tuner.analysis.frames import reports_frame, trials_frame
+from tuner.analysis.frames import reports_frame, steps_frame, trials_frame
 from tuner.analysis.leaderboard import best_trial, counts, leaderboard
 
-__all__ = ["best_trial", "counts", "leaderboard", "reports_frame", "trials_frame"]
+__all__ = ["best_trial", "counts", "leaderboard", "reports_frame", "steps_frame", "trials_frame"]

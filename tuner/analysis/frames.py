@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tuner.records import Report, TrialSummary
+from tuner.records import Details, Report, TrialSummary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,3 +51,16 @@ def reports_frame(reports: Sequence[Report]) -> pd.DataFrame:
     columns = ["trial", "resource", "segment", "seconds"]
     frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=columns)
     return frame.set_index(["trial", "resource"]).sort_index()
+
+
+def steps_frame(details: Sequence[tuple[int, Details]]) -> pd.DataFrame:
+    """The curves within a trial's reports, one row per point, by (resource of the report, number of the point in it,
+    from 0): a column per curve, NaN where a report does not have it.
+    """
+    import pandas as pd
+
+    parts = {resource: pd.DataFrame(dict(found.curves)) for resource, found in details if found.curves}
+    names = ["resource", "point"]
+    if not parts:
+        return pd.DataFrame(index=pd.MultiIndex.from_arrays([[], []], names=names))
+    return pd.concat(parts, names=names)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 from rich.markup import escape
 
-from tuner.cli.tables import axes_table, console
+from tuner.cli.tables import axes_table, console, findings_table
+from tuner.errors import UserMistake
 from tuner.objective import load_objective
 from tuner.search import make_sampler
 from tuner.spec import StudySpec
 from tuner.spec.load import load_spec
 from tuner.spec.schema import schema
+from tuner.training.findings import Verdict
+from tuner.workflows import preflight
 from tuner.workflows.fit import check_fit
 
 
@@ -31,6 +35,27 @@ def check(path: Path, overrides: list[str], *, import_objective: bool, as_json: 
     where = "" if import_objective else " (the objective was not imported)"
     shown = escape(str(path))
     out.print(f"[green]{shown} is fine[/green]{where}. Run it: tune run {shown}", soft_wrap=True)
+
+
+def check_deep(path: Path, overrides: list[str], *, import_objective: bool, as_json: bool) -> None:
+    """Look into the task as well. Raises UserMistake if something there should be mended before a study is run."""
+    if not import_objective:
+        raise UserMistake("--deep imports the objective, and --no-import forbids it", hint="Leave one of them out.")
+    spec = load_spec(path, overrides)
+    objective = load_objective(spec.objective)
+    check_fit(spec, objective)
+    findings = preflight.check_deep(spec, objective)
+    wrong = [finding for finding in findings if finding.verdict is Verdict.WRONG]
+    if as_json:
+        told = [dataclasses.asdict(finding) for finding in findings]
+        print(json.dumps({"ok": not wrong, "spec": spec.to_dict(), "findings": told}))
+    else:
+        console().print(findings_table(findings))
+    if wrong:
+        named = ", ".join(finding.check for finding in wrong)
+        raise UserMistake(f"{path}: {len(wrong)} of {len(findings)} checks went wrong: {named}", hint=wrong[0].remedy)
+    if not as_json:
+        console().print(escape(f"nothing is wrong with {path}. Run it: tune run {path}"), soft_wrap=True)
 
 
 def plan(spec: StudySpec, points: int | None) -> str:

@@ -146,12 +146,18 @@ def check(
     no_import: Annotated[
         bool, typer.Option("--no-import", help="Do not import the objective: a stranger's spec names code.")
     ] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Look into the task: its data, model, loss, gradients, a step's time.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check a spec without running it."""
     from tuner.cli import checking
 
-    checking.check(spec, list(sets or []), import_objective=not no_import, as_json=as_json)
+    if deep:
+        checking.check_deep(spec, list(sets or []), import_objective=not no_import, as_json=as_json)
+    else:
+        checking.check(spec, list(sets or []), import_objective=not no_import, as_json=as_json)
 
 
 @app.command()

@@ -18,6 +18,7 @@ from tuner.analysis import best_trial
 from tuner.cli.tables import configuration, number, seconds
 from tuner.control import StudyController
 from tuner.records import TrialState, TrialSummary
+from tuner.workflows.gauge import Gauge, Speed
 from tuner.workflows.progress import Progress, progress_of
 
 LIVE_SECONDS = 0.5
@@ -26,10 +27,14 @@ PLAIN_SECONDS = 15.0
 
 @final
 class ProgressDisplay:
-    """A `watch` for tuner.workflows.run: call it after every commit; it draws as often as is useful."""
+    """A `watch` for tuner.workflows.run: call it as often as you like; it draws as often as is useful. The time left is
+    known early with a `gauge` that the run feeds.
+    """
 
-    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+    def __init__(self, console: Console, *, gauge: Gauge | None = None, quiet: bool = False) -> None:
         self._console = console
+        self._gauge = gauge
+        self._paced = False  # whether a pace was shown: the first one is news
         self._quiet = quiet
         waiting = Text("waiting for the first worker")
         self._live = Live(waiting, console=console, auto_refresh=False) if console.is_terminal and not quiet else None
@@ -51,11 +56,15 @@ class ProgressDisplay:
 
     def __call__(self, controller: StudyController) -> None:
         """Draw, if it is time to."""
-        now = time.monotonic()
-        if self._quiet or (now - self._drawn < self._every and controller.ended is None):
+        if self._quiet:
             return
-        self._drawn = now
-        progress = progress_of(controller, seconds_this_session=now - self._started)
+        now = time.monotonic()
+        speed = self._gauge.speed() if self._gauge else Speed()
+        news = controller.ended is not None or (bool(speed.paces) and not self._paced)
+        if now - self._drawn < self._every and not news:
+            return
+        self._drawn, self._paced = now, bool(speed.paces)
+        progress = progress_of(controller, seconds_this_session=now - self._started, speed=speed)
         trials = [trial.summary(controller.spec.metric) for trial in controller.trials]
         best = best_trial(trials, controller.spec.metric)
         if self._live:

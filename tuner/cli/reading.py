@@ -17,6 +17,7 @@ from tuner.cli.tables import (
     configuration,
     console,
     curve_table,
+    event_lines,
     failures_table,
     leaderboard_table,
     number,
@@ -24,7 +25,7 @@ from tuner.cli.tables import (
     studies_table,
 )
 from tuner.errors import StoreError, StudyNotFound, TunerError
-from tuner.records import Report, TrialState, TrialSummary
+from tuner.records import Details, Report, TrialState, TrialSummary
 from tuner.store import StudyRecord, StudyStore, open_store
 from tuner.workflows.places import owns_folder
 from tuner.workflows.study import Study
@@ -126,9 +127,9 @@ def trial(name: str, index: int, store: str | None, *, log: bool, as_json: bool)
         text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
         print(json.dumps({"log": text}) if as_json else text or f"trial {index} has no log at {path}")
         return
-    reports = study.reports(index)
+    reports, details = study.reports(index), study.details(index)
     if as_json:
-        print_json(_trial_dict(study, found, reports))
+        print_json(_trial_dict(study, found, reports, dict(details)))
         return
     out = console()
     out.print(
@@ -140,10 +141,15 @@ def trial(name: str, index: int, store: str | None, *, log: bool, as_json: bool)
         out.print(f"[red]{escape(f'{found.failure.kind}: {found.failure.message}')}[/red]")
         out.print(escape(found.failure.details), highlight=False)
     out.print(curve_table(reports, study.spec, out.width))
+    for line in event_lines(details, study.spec):
+        out.print(escape(line), soft_wrap=True, highlight=False)
     out.print(escape(f"log: {path}"), soft_wrap=True)
 
 
-def _trial_dict(study: Study, found: TrialSummary, reports: list[Report]) -> dict[str, Any]:
+def _trial_dict(
+    study: Study, found: TrialSummary, reports: list[Report], details: dict[int, Details]
+) -> dict[str, Any]:
+    nothing = Details()
     row: dict[str, Any] = next(trial for trial in study.to_dict()["trials"] if trial["number"] == found.number)
     return row | {
         "gap": found.gap,
@@ -156,6 +162,8 @@ def _trial_dict(study: Study, found: TrialSummary, reports: list[Report]) -> dic
                 "resource": report.resource,
                 "seconds": report.seconds,
                 "metrics": dict(report.metrics),
+                "events": list(details.get(report.resource, nothing).events),
+                "curves": dict(details.get(report.resource, nothing).curves),
             }
             for report in reports
         ],

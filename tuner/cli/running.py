@@ -23,6 +23,7 @@ from tuner.search import make_sampler
 from tuner.spec.load import load_spec
 from tuner.store import SqlStore, default_store_url, open_store
 from tuner.workflows import run as workflow
+from tuner.workflows.gauge import Gauge
 from tuner.workflows.study import Study
 
 INTERRUPTED = 130
@@ -91,13 +92,14 @@ def _run(
     as_json: bool,
     extension: workflow.Extension | None = None,
 ) -> None:
+    gauge = Gauge()
     try:
         with (
             _terminated_like_interrupted(),
             redirect_stdout(sys.stderr) if as_json else nullcontext(),  # an objective may print
-            ProgressDisplay(console, quiet=as_json) as display,
+            ProgressDisplay(console, gauge=gauge, quiet=as_json) as display,
         ):
-            study = workflow.run(opened, prepared, display, extension=extension)
+            study = workflow.run(opened, prepared, display, extension=extension, gauge=gauge)
     except KeyboardInterrupt:
         again = f"tune resume {prepared.spec.study}{_store_option(store)}"
         console.print(f"\ninterrupted; everything reported is saved. Go on with: {escape(again)}", soft_wrap=True)

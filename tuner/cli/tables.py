@@ -9,13 +9,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tuner.records import Report, TrialSummary, Value
+from tuner.records import Details, Report, TrialSummary, Value
 from tuner.space import describe
 from tuner.spec import StudySpec
 from tuner.store import StudyRecord
+from tuner.training.findings import Finding
 
 WIDE = 150
 """Columns of a table that nobody's terminal limits."""
+
+EVENTS_SHOWN = 30
 
 CURVE_FIRST = (
     "train_loss",
@@ -142,6 +145,30 @@ def curve_table(reports: Sequence[Report], spec: StudySpec, width: int) -> Table
     if len(names) < len(ordered):
         table.caption = escape(f"and {', '.join(ordered[len(names) :])}: with --json")
         table.caption_justify = "left"
+    return table
+
+
+def event_lines(details: Sequence[tuple[int, Details]], spec: StudySpec) -> list[str]:
+    """What happened in a trial, a line each: the newest EVENTS_SHOWN of them."""
+    lines = [f"  {spec.scheduler.unit} {resource}: {event}" for resource, found in details for event in found.events]
+    if not lines:
+        return []
+    left_out = len(lines) - EVENTS_SHOWN
+    more = [f"  {left_out} earlier ones: with --json"] if left_out > 0 else []
+    return ["events", *more, *lines[-EVENTS_SHOWN:]]
+
+
+def findings_table(findings: Sequence[Finding]) -> Table:
+    """What a pre-flight found, a line each; the remedy below what needs one."""
+    colours = {"fine": "green", "warning": "yellow", "wrong": "red", "skipped": "dim"}
+    table = Table(box=None, pad_edge=False)
+    table.add_column("verdict")
+    table.add_column("check")
+    table.add_column("evidence", overflow="fold")
+    for finding in findings:
+        verdict = f"[{colours[finding.verdict]}]{finding.verdict}[/]"
+        remedy = f"\n[bold]{escape(finding.remedy)}[/]" if finding.remedy else ""
+        table.add_row(verdict, escape(finding.check), escape(finding.evidence) + remedy)
     return table
 
 

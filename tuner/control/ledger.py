@@ -44,7 +44,7 @@ class Ledger:
         self.budget: Budget = spec.budget
         self.trials: list[Trial] = []
         self.observations: list[Observation] = []
-        self.queue: deque[Config] = deque(_first_configs(spec))
+        self.queue: deque[Config] = deque(first_configs(spec))
         self.n_asked = 0
         self.waiting: set[int] = set()
         self.running: set[int] = set()
@@ -138,7 +138,7 @@ class Ledger:
         spent = report.resource - trial.resource
         finite = trial.add(report, self.spec.metric)
         self.units += spent
-        self._thin_out(trial)
+        self.stale.extend(trial.thin_out(self.spec.checkpoint.keep, best=self.spec.checkpoint.best))
         if not finite:
             failure = Failure(FailureKind.NON_FINITE, _what_is_wrong(report, self.spec))
             trial.decision = Decision.STOP
@@ -193,7 +193,7 @@ class Ledger:
 
     def _failed(self, trial: Trial, failure: Failure) -> None:
         if failure.kind is FailureKind.CHECKPOINT and trial.checkpoints:
-            self.stale.append(trial.checkpoints.pop())  # damaged: the one before it is next
+            self.stale.append(trial.drop_checkpoint())
             self._again(trial, Happening.FAILED_ONCE, failure)
             return
         trial.n_failures += 1
@@ -261,13 +261,8 @@ class Ledger:
         self.dirty[trial.number] = None
         self.observations[trial.number] = trial.observation()
 
-    def _thin_out(self, trial: Trial) -> None:
-        keep = self.spec.checkpoint.keep
-        self.stale.extend(trial.checkpoints[:-keep])
-        del trial.checkpoints[:-keep]
 
-
-def _first_configs(spec: StudySpec) -> list[Config]:
+def first_configs(spec: StudySpec) -> list[Config]:
     """What is tried before the sampler is asked: the enqueued configurations, then the axes' priors."""
     configs: list[Config] = [spec.space.complete(config) for config in spec.enqueue]
     prior = spec.space.prior()

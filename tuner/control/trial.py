@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tuner.control.fate import Happening, Lesson, fate
+from tuner.control.kept import best_of
 from tuner.records import Checkpoint, Config, Decision, Failure, Report, Segment, TrialState, TrialSummary
 from tuner.search import Observation
 from tuner.spec import Metric
@@ -35,6 +36,9 @@ class Trial:
     metrics: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     checkpoints: list[Checkpoint] = field(default_factory=list)
+    """Those that are kept, by rising resource."""
+    worth: dict[int, float] = field(default_factory=dict)
+    """resource -> the loss of the report there, for the checkpoints that are kept."""
     segment: Segment | None = None
     """The segment that a worker has now."""
     segments: int = 0
@@ -64,6 +68,9 @@ class Trial:
         """Take in an accepted report; whether its metric is there and finite."""
         loss = metric.loss(report.metrics.get(metric.name))
         finite = math.isfinite(loss)
+        if report.checkpoint is not None:
+            self.checkpoints.append(report.checkpoint)
+            self.worth[report.checkpoint.resource] = loss
         if finite and (self.best is None or loss < self.best[0]):
             self.best = (loss, report.resource)
         if finite and metric.value == "best" and self.best is not None:
@@ -74,9 +81,25 @@ class Trial:
         self.metrics = report.metrics
         self.seconds += report.seconds
         self.workers_lost = 0
-        if report.checkpoint is not None:
-            self.checkpoints.append(report.checkpoint)
         return finite
+
+    def thin_out(self, keep: int, *, best: bool) -> list[Checkpoint]:
+        """Keep the newest `keep` checkpoints, and that of the best report if `best`; the others, which may go."""
+        if len(self.checkpoints) <= keep:
+            return []
+        stays: set[int | None] = {checkpoint.resource for checkpoint in self.checkpoints[-keep:]}
+        if best:
+            stays.add(best_of(self.worth))
+        stale = [checkpoint for checkpoint in self.checkpoints if checkpoint.resource not in stays]
+        self.checkpoints = [checkpoint for checkpoint in self.checkpoints if checkpoint.resource in stays]
+        self.worth = {resource: loss for resource, loss in self.worth.items() if resource in stays}
+        return stale
+
+    def drop_checkpoint(self) -> Checkpoint:
+        """The newest checkpoint turned out damaged: the one before it is next."""
+        damaged = self.checkpoints.pop()
+        del self.worth[damaged.resource]
+        return damaged
 
     def become(self, happening: Happening, reason: str = "", failure: Failure | None = None) -> None:
         """Move to the state that `happening` leads to; the segment, if there was one, is over."""

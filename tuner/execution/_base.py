@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tuner.control import Nothing
-from tuner.records import Decision, Report, Segment, SegmentEnd
+from tuner.records import Decision, Pace, Report, Segment, SegmentEnd
 from tuner.spec import CheckpointPolicy, Resources, Timeouts
 
-Message = Report | SegmentEnd
+Message = Report | SegmentEnd | Pace
 
 
 class Driver(Protocol):
-    """The study's side: hands out segments, takes messages, answers reports. Called from one thread only.
+    """The study's side: hands out segments, takes messages, answers reports. Called from one thread at a time.
 
     Nothing that it says may leave for a worker before `commit`: several calls can share one.
     """
@@ -25,7 +25,7 @@ class Driver(Protocol):
         ...
 
     def push(self, messages: Sequence[Message]) -> list[Decision]:
-        """Take reports and ends in the order they came; one decision each (an end's means nothing)."""
+        """Take messages in the order they came; one decision each (those on ends and paces mean nothing)."""
         ...
 
     def tick(self) -> None:
@@ -46,6 +46,8 @@ class Job:
     metric: str
     folder: Path
     """The study's own folder: trials' folders and checkpoints are below it."""
+    unit: str = "epoch"
+    """What a unit of resource is: "epoch" or "step"."""
     resources: Resources = field(default_factory=Resources)
     checkpoint: CheckpointPolicy = field(default_factory=CheckpointPolicy)
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -59,8 +61,9 @@ class Executor(Protocol):
     The contract (tests/contracts/): every segment that was pulled ends once, or its worker is lost and it is ended as
     LOST; a trial's reports arrive in order; a report at a resource of `decide_at`, or at `until` and beyond, waits for
     its decision, and a trial that is told PAUSE or STOP works no more; an objective that fails ends its own segment
-    only; with one worker, all executors give the same trials. KeyboardInterrupt passes through, after the workers were
-    told to stop.
+    only; what a trial attached arrives with its report, once; an objective that is abandoned ends its segment as FAILED
+    (time-out), and its process; with one worker, all executors give the same trials. KeyboardInterrupt passes through,
+    after the workers were told to stop.
     """
 
     def check(self, job: Job) -> None:

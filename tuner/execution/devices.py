@@ -28,11 +28,11 @@ def device_of(gpus: float) -> str:
     return "cuda" if gpus > 0 else "cpu"
 
 
-def local_device(job: Job) -> str:
-    """The device of a worker in this process. torch is asked only where a GPU could be wanted."""
+def local_gpus(job: Job) -> float:
+    """The GPUs of a worker in this process. torch is asked only where a GPU could be wanted."""
     wanted = job.resources.gpus
     if wanted == 0 or (wanted == "auto" and not getattr(job.objective, "wants_gpu", False)):
-        return "cpu"
+        return 0.0
     import torch
 
-    return device_of(gpus_per_worker(job, torch.cuda.device_count()))
+    return gpus_per_worker(job, torch.cuda.device_count())

@@ -4,27 +4,45 @@ from __future__ import annotations
 
 import math
 import numbers
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, final
+from typing import Any, NoReturn, Protocol, final
 
 from tuner.errors import CheckpointError, StopTrial, UserMistake
 from tuner.execution._base import Job
+from tuner.execution.abandoning import Abandon, leave
+from tuner.execution.attachment import Attachment
+from tuner.execution.devices import device_of
 from tuner.execution.failures import failure_of
-from tuner.execution.trial_log import trial_log
+from tuner.execution.numbers import as_float, as_floats
+from tuner.execution.trial_log import LOG_NAME, trial_log
 from tuner.objective import CheckpointState
-from tuner.records import Checkpoint, Config, Decision, Ending, Failure, FailureKind, Report, Segment, SegmentEnd
+from tuner.records import (
+    Checkpoint,
+    Config,
+    Decision,
+    Ending,
+    Failure,
+    FailureKind,
+    Pace,
+    Report,
+    Segment,
+    SegmentEnd,
+)
 from tuner.training.checkpoint import load, save
-
-MAX_METRICS = 1000
-"""A report of more metrics than this is refused: it is data, and belongs into a file in `trial.folder`."""
 
 
 class Send(Protocol):
-    """The way out of a segment: takes a report; if `wait`, returns the decision on it, else may return CONTINUE."""
+    """The way out of a segment: takes a report; if `wait`, returns the decision on it, else may return CONTINUE.
 
-    def __call__(self, report: Report, *, wait: bool) -> Decision: ...
+    A pace is never waited for.
+    """
+
+    def __call__(self, message: Report | Pace, /, *, wait: bool) -> Decision: ...
 
 
 class DriverFailed(BaseException):
@@ -39,22 +57,37 @@ class DriverFailed(BaseException):
 class TrialRun:
     """The `trial` of an objective `(config, trial)`: see tuner.objective.TrialHandle."""
 
-    def __init__(self, job: Job, segment: Segment, send: Send, *, device: str, state: dict[str, Any] | None) -> None:
+    def __init__(
+        self,
+        job: Job,
+        segment: Segment,
+        send: Send,
+        *,
+        abandon: Abandon,
+        gpus: float,
+        state: dict[str, Any] | None,
+    ) -> None:
         self.number = segment.trial
         self.seed = segment.seed
         self.start = segment.start
         self.until = segment.until
         self.horizon = segment.horizon
+        self.unit = job.unit
         self.checkpoint = state
         self.folder = trial_folder(job, segment.trial)
         self.threads = max(1, int(job.resources.cpus))
-        self.device = device
+        self.device = device_of(gpus)
+        self.gpus = math.ceil(gpus)
         self.last = segment.start
         """The last resource reported."""
+        self.over = False
+        """Whether the objective has returned, or raised."""
         self.told = Decision.CONTINUE
         self._job = job
         self._segment = segment
         self._send = send
+        self._abandon = abandon
+        self._attached = Attachment()
         self._since = time.perf_counter()
 
     def report(
@@ -69,16 +102,37 @@ class TrialRun:
         if self.told is not Decision.CONTINUE:
             raise StopTrial(f"the trial was told to {self.told}")
         resource = self._checked(resource)
-        values = _as_floats(metrics)
+        values = as_floats(metrics)
         kept = self._keep(resource, checkpoint) if checkpoint is not None else None
         now = time.perf_counter()
-        report = Report(self.number, self._segment.index, resource, values, now - self._since, kept)
+        seconds = now - self._since
+        report = Report(self.number, self._segment.index, resource, values, seconds, kept, self._attached.take())
         wait = resource >= self.until or any(self.last < due <= resource for due in self._segment.decide_at)
         self.told = self._send(report, wait=wait)
         self.last = resource
         self._since = time.perf_counter()
         if self.told is not Decision.CONTINUE:
             raise StopTrial(f"the trial was told to {self.told}")
+
+    def attach(self, *, curves: Mapping[str, Sequence[float]] | None = None, events: Sequence[str] = ()) -> None:
+        """See tuner.objective.TrialHandle. Called again before the report, it lengthens what is there."""
+        self._attached.add(curves, events)
+
+    def pace(self, seconds: float) -> None:
+        """See tuner.objective.TrialHandle."""
+        value = as_float("trial.pace", "seconds", seconds)
+        if not (math.isfinite(value) and value >= 0):
+            raise UserMistake(f"trial.pace: seconds must be finite and not negative, got {value}")
+        self._send(Pace(self.number, self._segment.index, value), wait=False)
+
+    def abandon(self, reason: str) -> NoReturn:
+        """See tuner.objective.TrialHandle. Once the objective has returned, it ends the calling thread alone."""
+        if self.over:
+            sys.exit()
+        with suppress(OSError), (self.folder / LOG_NAME).open("a", encoding="utf-8", errors="backslashreplace") as log:
+            log.write(f"abandoned: {reason}\n")
+        failure = Failure(FailureKind.TIMEOUT, reason)
+        self._abandon(SegmentEnd(self.number, self._segment.index, Ending.FAILED, failure))
 
     def _checked(self, resource: int) -> int:
         if isinstance(resource, bool) or not isinstance(resource, numbers.Integral):
@@ -99,23 +153,34 @@ class TrialRun:
         return Checkpoint(resource, f"{self.number}/{name}", size, sha256)
 
 
-def run_segment(job: Job, segment: Segment, send: Send, *, device: str = "cpu", echo: bool = False) -> SegmentEnd:
+def run_segment(
+    job: Job,
+    segment: Segment,
+    send: Send,
+    *,
+    abandon: Abandon | None = None,
+    gpus: float = 0.0,
+    echo: bool = False,
+) -> SegmentEnd:
     """Run the objective for one segment, in this process, and say how it ended.
 
     Whatever it prints goes to the trial's log, and to the terminal as well if `echo`. KeyboardInterrupt passes through.
+    `gpus` are those of this worker. `abandon` tells the end of a stuck segment and ends this process; left out, the
+    process ends with a message on stderr.
     """
+    abandon = partial(leave, job.study) if abandon is None else abandon
     folder = trial_folder(job, segment.trial)
     folder.mkdir(parents=True, exist_ok=True)
     with trial_log(folder, segment, echo=echo):
-        ending, failure = _attempt(job, segment, send, device)
+        ending, failure = _attempt(job, segment, send, abandon, gpus)
         if failure is not None:
             print(failure.details or failure.message)
         return SegmentEnd(segment.trial, segment.index, ending, failure)
 
 
-def _attempt(job: Job, segment: Segment, send: Send, device: str) -> tuple[Ending, Failure | None]:
+def _attempt(job: Job, segment: Segment, send: Send, abandon: Abandon, gpus: float) -> tuple[Ending, Failure | None]:
     try:
-        trial = TrialRun(job, segment, send, device=device, state=_load(job, segment))
+        trial = TrialRun(job, segment, send, abandon=abandon, gpus=gpus, state=_load(job, segment))
         return _run(job, segment.config, trial), None
     except (KeyboardInterrupt, DriverFailed):
         raise
@@ -144,6 +209,8 @@ def _run(job: Job, config: Config, trial: TrialRun) -> Ending:
             trial.report(trial.horizon, **values)
     except StopTrial:
         return Ending.STOPPED
+    finally:
+        trial.over = True
     return Ending.REACHED if trial.last >= trial.until else Ending.FINISHED
 
 
@@ -153,29 +220,3 @@ def _call(objective: Any, config: Config, trial: TrialRun) -> Any:
 
         return train(objective, config, trial)
     return objective(dict(config), trial)
-
-
-def _as_floats(metrics: Mapping[str, Any]) -> dict[str, float]:
-    if len(metrics) > MAX_METRICS:
-        raise UserMistake(
-            f"trial.report: {len(metrics)} metrics in one report, {MAX_METRICS} at most",
-            hint="Keep arrays as files in trial.folder.",
-        )
-    return {name: _as_float(name, value) for name, value in metrics.items()}
-
-
-def _as_float(name: str, value: Any) -> float:
-    """A metric as a float: numbers, and arrays or tensors of one element."""
-    if not isinstance(value, float | int) and hasattr(value, "item") and not isinstance(value, str):
-        try:
-            value = value.item()
-        except (ValueError, RuntimeError) as error:
-            raise UserMistake(f"trial.report: {name} must be a single number, got {error}") from None
-    if value is None:
-        return math.nan
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise UserMistake(f"trial.report: {name} must be a number, got {value!r}", hint="Report numbers only.")
-    try:
-        return float(value)
-    except OverflowError:
-        raise UserMistake(f"trial.report: {name} is too large for a float") from None

@@ -178,6 +178,7 @@ class CheckpointPolicy(Part):
 
     every: Count = Field(1, description="A checkpoint every so many units of resource, and where a segment ends.")
     keep: Count = Field(2, description="How many of a trial's newest checkpoints stay.")
+    best: bool = Field(True, description="Whether the checkpoint of a trial's best report stays besides them.")
 
 
 class Failures(Part):

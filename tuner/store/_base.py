@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from tuner.records import Command, Event, Report, TrialSummary
+from tuner.records import Command, Details, Event, Report, TrialSummary
 from tuner.spec import StudySpec
 
 
@@ -66,7 +66,9 @@ class Writer(Protocol):
     """The one writer of a study, while it holds the lease. Each method raises StudyHeld once the lease was lost."""
 
     def append(self, events: Sequence[Event], trials: Iterable[TrialSummary] = ()) -> None:
-        """Commit `events`, in order, and the rows of the trials they changed, in one transaction."""
+        """Commit `events`, in order, the details of the reports among them, and the rows of the trials they changed, in
+        one transaction.
+        """
         ...
 
     def heartbeat(self) -> None:
@@ -115,7 +117,11 @@ class StudyStore(Protocol):
         ...
 
     def reports(self, name: str, trial: int | None = None) -> list[Report]:
-        """All reports of the study or of one trial, in the order they came."""
+        """All reports of the study or of one trial, in the order they came, without their details."""
+        ...
+
+    def details(self, name: str, trial: int) -> list[tuple[int, Details]]:
+        """What a trial's reports carried besides their numbers, by resource, in the order they came."""
         ...
 
     def post(self, name: str, command: Command) -> int:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from tuner.errors import StoreError
 from tuner.store.dialects import ERRORS, hint, log_ahead, make_engine, make_file, sqlite_file
-from tuner.store.migrations import known_version, migrate, newest
+from tuner.store.migrations import is_readable, known_version, migrate, newest
 
 
 @final
@@ -22,7 +22,8 @@ class Database:
     """Transactions on the database of a URL, if it is a store.
 
     With `create` it is made if it is missing, and brought to the newest schema version. Else it may be `absent` until
-    somebody makes it, and looking at it changes nothing, whatever it is.
+    somebody makes it, and looking at it changes nothing, whatever it is; an older one becomes the newest when it is
+    first written to.
     """
 
     def __init__(self, url: URL, *, create: bool) -> None:
@@ -41,7 +42,7 @@ class Database:
             ) from None
         _forget_in_children(self._engine)
         if create:
-            self._prepare()
+            self._prepare(writes=True)
 
     @property
     def dialect(self) -> str:
@@ -64,14 +65,14 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database. Raises StoreError."""
-        self._prepare()
+        self._prepare(writes=False)
         with self._begin(writes=False) as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that is committed at the end, or leaves nothing behind. Raises StoreError."""
-        self._prepare()
+        self._prepare(writes=True)
         self._log_ahead()
         with self._begin(writes=True) as connection:
             yield connection
@@ -80,7 +81,7 @@ class Database:
         """Close all connections."""
         self._engine.dispose()
 
-    def _prepare(self) -> None:
+    def _prepare(self, *, writes: bool) -> None:
         if self._ready:
             return
         if self.file is not None and self._create:
@@ -92,7 +93,11 @@ class Database:
                 ) from None
         version = self._version()
         if version != newest():
-            if not self._create:
+            if version is None and not self._create:
+                raise StoreError(f"{self.place} is not there any more")
+            if not writes and version is not None:
+                if is_readable(version):
+                    return  # not ready: somebody may bring it up to date meanwhile
                 raise self._outdated(version)
             self._log_ahead()
             with self._begin(writes=True) as connection:
@@ -104,9 +109,7 @@ class Database:
         with self._begin(writes=False) as connection:
             return known_version(connection, self.place)
 
-    def _outdated(self, version: int | None) -> StoreError:
-        if version is None:
-            return StoreError(f"{self.place} is not there any more")
+    def _outdated(self, version: int) -> StoreError:
         return StoreError(
             f"{self.place} was written by an older version of tuner (schema {version}; this one reads {newest()})",
             hint="Bring it up to date when nothing runs on it: in Python, tuner.store.open_store(PATH).",

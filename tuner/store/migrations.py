@@ -11,15 +11,31 @@ from collections.abc import Callable, Mapping
 from sqlalchemy import Connection, insert, inspect, select, update
 
 from tuner.errors import StoreError
-from tuner.store.tables import METADATA, schema
+from tuner.store.tables import METADATA, details, schema
 
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {}
+
+def _reports_with_details(connection: Connection) -> None:
+    # As long as no later version changes this table; one that does writes out here what it was.
+    details.create(connection)
+
+
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {2: _reports_with_details}
 """Version -> what makes it of the version before. Version 1 was the first and needs none."""
+
+READABLE = 1
+"""The oldest version that can be read as it is, so that looking at a store changes nothing."""
+
+DETAILS_SINCE = 2
 
 
 def newest() -> int:
     """The version that this program writes."""
     return max(MIGRATIONS, default=1)
+
+
+def is_readable(version: int) -> bool:
+    """Whether a store of that version can be read without being migrated."""
+    return READABLE <= version <= newest()
 
 
 def migrate(connection: Connection, place: str) -> None:

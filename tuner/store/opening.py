@@ -25,8 +25,9 @@ def open_store(url_or_path: str | Path | None = None, *, create: bool = True, cl
     """The store at a URL or a file's path; by default at `default_store_url()`.
 
     It is made if it is not there, for the user alone. With `create=False`, for reading, a missing one is left missing,
-    and an older one as it is: one that is missing lists no studies, and knows none. Raises StoreError if it cannot be
-    used: damaged, of another version, of something else, not writable. `clock` gives seconds since the epoch.
+    and an older one as it is until it is written to. One that is missing lists no studies, and knows none. Raises
+    StoreError if it cannot be used: damaged, of another version, of something else, not writable. `clock` gives seconds
+    since the epoch.
     """
     return SqlStore(Database(_parse(home() / "tuner.db" if url_or_path is None else url_or_path), create=create), clock)
 

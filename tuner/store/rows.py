@@ -16,6 +16,7 @@ from tuner.records import (
     Commanded,
     CommandKind,
     Config,
+    Details,
     Event,
     Failure,
     Report,
@@ -36,6 +37,10 @@ Row = dict[str, Any]
 _STRICT_JSON = ConfigDict(ser_json_inf_nan="strings")
 _config: TypeAdapter[Config] = TypeAdapter(Config, config=_STRICT_JSON)
 _metrics: TypeAdapter[Mapping[str, float]] = TypeAdapter(Mapping[str, float], config=_STRICT_JSON)
+_curves: TypeAdapter[Mapping[str, tuple[float, ...]]] = TypeAdapter(
+    Mapping[str, tuple[float, ...]], config=_STRICT_JSON
+)
+_sentences: TypeAdapter[tuple[str, ...]] = TypeAdapter(tuple[str, ...])
 _failure: TypeAdapter[Failure] = TypeAdapter(Failure)
 
 
@@ -72,6 +77,24 @@ def report(body: str) -> Report:
     event = decode_event(body)
     assert isinstance(event, Reported)
     return event.report
+
+
+def details_row(study: int, number: int, report: Report, details: Details) -> Row:
+    """The row of what a report carries besides its numbers; `number` is that of the report's event."""
+    return {
+        "study": study,
+        "number": number,
+        "trial": report.trial,
+        "resource": report.resource,
+        "segment": report.segment,
+        "curves": _curves.dump_json(details.curves).decode(),
+        "events": _sentences.dump_json(details.events).decode(),
+    }
+
+
+def resource_and_details(row: RowMapping) -> tuple[int, Details]:
+    """The resource and the details of a row."""
+    return row["resource"], Details(_curves.validate_json(row["curves"]), _sentences.validate_json(row["events"]))
 
 
 def last_word(events: Iterable[Event]) -> Row:

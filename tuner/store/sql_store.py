@@ -11,13 +11,14 @@ from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from tuner.errors import StoreError, StudyExists, StudyNotFound
-from tuner.records import Command, Event, Report, TrialSummary
+from tuner.records import Command, Details, Event, Report, Reported, TrialSummary
 from tuner.spec import StudySpec
 from tuner.store import lease, rows
 from tuner.store._base import JournalEntry, PostedCommand, StudyRecord, StudyState, Writer
 from tuner.store.database import Database
 from tuner.store.dialects import insert_many, upsert
-from tuner.store.tables import commands, journal, studies, trials
+from tuner.store.migrations import DETAILS_SINCE, stored_version
+from tuner.store.tables import commands, details, journal, studies, trials
 
 Clock = Callable[[], float]
 
@@ -102,6 +103,15 @@ class SqlStore:
             bodies = connection.execute(select(journal.c.body).where(mine).order_by(journal.c.number)).scalars().all()
         with rows.damage_told(f"the journal of study {name!r}"):
             return [rows.report(body) for body in bodies]
+
+    def details(self, name: str, trial: int) -> list[tuple[int, Details]]:
+        with self._reading(name) as (connection, row):
+            if stored_version(connection) < DETAILS_SINCE:
+                return []
+            mine = (details.c.study == row["id"]) & (details.c.trial == trial)
+            found = connection.execute(select(details).where(mine).order_by(details.c.number)).mappings().all()
+        with rows.damage_told(f"the details of trial {trial} of study {name!r}"):
+            return [rows.resource_and_details(row) for row in found]
 
     def post(self, name: str, command: Command) -> int:
         with self._writing(name) as (connection, row):
@@ -193,6 +203,13 @@ class SqlWriter:
             added = [rows.journal_row(self._study, before + i, now, event) for i, event in enumerate(events, 1)]
             if added:
                 insert_many(connection, journal, added)
+            besides = [
+                rows.details_row(self._study, before + i, event.report, event.report.details)
+                for i, event in enumerate(events, 1)
+                if isinstance(event, Reported) and event.report.details is not None
+            ]
+            if besides:
+                insert_many(connection, details, besides)
             if changed:
                 connection.execute(self._upsert_trials, changed)
 

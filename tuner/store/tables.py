@@ -89,6 +89,19 @@ journal = Table(
     sqlite_with_rowid=False,
 )
 
+details = Table(
+    "details",
+    METADATA,
+    _study(),
+    _number(),  # that of the report's event
+    Column("trial", Integer, nullable=False),
+    Column("resource", Integer, nullable=False),
+    Column("segment", Integer, nullable=False),
+    Column("curves", Text, nullable=False),  # JSON: name -> numbers
+    Column("events", Text, nullable=False),  # JSON: sentences
+    Index("details_by_trial", "study", "trial", "number"),
+)
+
 trials = Table(
     "trials",
     METADATA,

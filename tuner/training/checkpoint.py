@@ -47,12 +47,7 @@ def save(state: Mapping[str, Any], path: Path) -> tuple[int, str]:
     Raises UserMistake, with the place in `state`, for a value that cannot be kept, and OSError when the disk refuses:
     in both cases what stood at `path` still does. CheckpointError is left to `load`.
     """
-    arrays: Arrays = {}
-    try:
-        structure = json.dumps(_encode(state, "state", arrays), allow_nan=False)
-    except RecursionError:
-        raise _refused("state", "a structure that is nested this deeply, or holds itself") from None
-    data: bytes = write_arrays(arrays, metadata={"format": FORMAT, "structure": structure})
+    data = pack(state)
     try:
         write_atomically(path, data)
     except OSError as error:
@@ -73,17 +68,33 @@ def load(path: Path, sha256: str | None = None, size: int | None = None) -> dict
         raise CheckpointError(f"the checkpoint {path} is damaged: {len(data)} bytes instead of {size}")
     if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
         raise CheckpointError(f"the checkpoint {path} is damaged: its SHA-256 is not the recorded one")
+    return unpack(data, f"the checkpoint {path}")
+
+
+def pack(state: Mapping[str, Any]) -> bytes:
+    """`state` as the bytes of a checkpoint. Raises UserMistake, with the place in `state`, for what cannot be kept."""
+    arrays: Arrays = {}
+    try:
+        structure = json.dumps(_encode(state, "state", arrays), allow_nan=False)
+    except RecursionError:
+        raise _refused("state", "a structure that is nested this deeply, or holds itself") from None
+    data: bytes = write_arrays(arrays, metadata={"format": FORMAT, "structure": structure})
+    return data
+
+
+def unpack(data: bytes, what: str = "the checkpoint") -> dict[str, Any]:
+    """The state that `pack` was given. Raises CheckpointError, which calls the data `what`."""
     try:
         arrays = read_arrays(data)
         length = int.from_bytes(data[:8], "little")
         metadata = json.loads(data[8 : 8 + length])["__metadata__"]
         if metadata["format"] != FORMAT:
-            raise CheckpointError(f"the checkpoint {path} has the format {metadata['format']!r}, not {FORMAT!r}")
+            raise CheckpointError(f"{what} has the format {metadata['format']!r}, not {FORMAT!r}")
         state = _decode(json.loads(metadata["structure"]), arrays)
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise CheckpointError(f"the checkpoint {path} is damaged, or none of ours: {error}") from error
+        raise CheckpointError(f"{what} is damaged, or none of ours: {error}") from error
     if not isinstance(state, dict):
-        raise CheckpointError(f"the checkpoint {path} is none of ours: it holds a {type(state).__name__}")
+        raise CheckpointError(f"{what} is none of ours: it holds a {type(state).__name__}")
     return state
 
 

@@ -1,4 +1,4 @@
-"""Clipping by the global gradient norm (Pascanu et al. 2013), without bringing the norm to the host."""
+"""Clipping gradients by their global norm (Pascanu et al. 2013) or by value, without bringing anything to the host."""
 
 from __future__ import annotations
 
@@ -28,3 +28,14 @@ def clip_divisor(norm: Tensor, clip_norm: float) -> Tensor:
     torch's fused kernels take (in float32, whatever the gradients are), and saves a pass over the gradients.
     """
     return ((norm + 1e-6) / clip_norm).clamp(min=1.0).float()
+
+
+def clip_values(gradients: list[Tensor], clip_value: float, scale: Tensor | None) -> None:
+    """Bring each gradient into [-clip_value, clip_value], in place; where they are scaled, so is the bound."""
+    if scale is None:
+        torch._foreach_clamp_min_(gradients, -clip_value)
+        torch._foreach_clamp_max_(gradients, clip_value)
+        return
+    bound = scale * clip_value
+    for gradient in gradients:
+        gradient.clamp_(-bound, bound)

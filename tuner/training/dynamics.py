@@ -1,8 +1,10 @@
-"""Training dynamics of an epoch: measured on the device step by step, reduced and brought to the host once."""
+"""Training dynamics between two reports: a row a step on the device, reduced and brought to the host once."""
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -10,76 +12,173 @@ from torch import Tensor
 
 from tuner.training.clipping import global_norm
 
-NORM_EVERY = 4
-"""Clipping needs the norm of every step, and then all are kept. Without it every fourth step's norm is measured: one
-more pass over the gradients is 4 to 5 % of a small step on a busy CPU.
+NORM_EVERY = 8
+"""Clipping needs the norm of every step, and then all are kept. Without it every eighth step's norm is measured,
+and that of a stretch's last step: one more pass over the gradients is 4 to 5 % of a small step on a busy CPU.
 """
-RATIO_EVERY = 32
-"""‖Δw‖/‖w‖ takes a copy of the weights, so it is measured on every 32nd step of an epoch (and on its last)."""
+RATIO_EVERY = 64
+"""‖Δw‖/‖w‖ takes a copy of the weights, so it is measured on every 64th step (and on the last of a stretch)."""
+POINTS = 200
+"""Steps of an epoch that a curve shows at most."""
+
+COLUMNS = ("loss", "grad_norm", "small_norm", "loss_scale", "skipped", "nonfinite")
+"""What a step leaves behind; small_norm is its first micro-batch's. A norm that was not measured is -1."""
+UNMEASURED = -1.0
 
 
 @dataclass
-class Dynamics:
-    """What the steps of one epoch leave behind: scalars on the device."""
+class StepLog:
+    """The steps of one stretch. `rows`: (n_steps, len(COLUMNS)) float32 on the device, filled step by step."""
 
-    losses: list[Tensor] = field(default_factory=list)
+    rows: Tensor
     sizes: list[int] = field(default_factory=list)
-    gradient_norms: dict[int, Tensor] = field(default_factory=dict)
-    """Step -> the norm of each parameter's gradient. The global norms are left for the epoch's end."""
+    """Samples of each step so far, over all ranks."""
+    small_sizes: list[int] = field(default_factory=list)
+    """Samples of each step's first micro-batch."""
     update_ratios: list[Tensor] = field(default_factory=list)
     data_seconds: float = 0.0
 
-    def summary(self, clip_norm: float | None) -> dict[str, float]:
-        """The epoch in numbers: one transfer from the device.
+    @classmethod
+    def of(cls, n_steps: int, device: torch.device) -> StepLog:
+        """An empty one."""
+        return cls(torch.full((n_steps, len(COLUMNS)), UNMEASURED, device=device))
 
-        train_loss              mean over the epoch's samples, each at the weights of its step
-        grad_norm_p50/90/99/max of the global gradient norm before clipping, where measured and finite
-        clip_rate               share of the steps whose norm was above clip_norm
-        update_ratio            mean ‖Δw‖/‖w‖ over the sampled steps
-        nonfinite_steps         steps whose loss or gradient norm was NaN or infinite
-        """
-        losses = torch.stack(self.losses).double()
-        sizes = torch.tensor(self.sizes, dtype=torch.float64, device=losses.device)
-        values = {"train_loss": (losses * sizes).sum() / sizes.sum()}
-        finite = torch.isfinite(losses)
-        if self.gradient_norms:
-            norms = torch.stack(torch._foreach_norm(list(self.gradient_norms.values()))).double()
-            steps = torch.tensor(list(self.gradient_norms), device=losses.device)
-            finite[steps] &= torch.isfinite(norms)
-            values |= _norm_summary(norms)
-            clipped = norms > (math.inf if clip_norm is None else clip_norm)
-            values["clip_rate"] = clipped.double().mean()
-        if self.update_ratios:
-            values["update_ratio"] = torch.stack(self.update_ratios).double().mean()
-        values["nonfinite_steps"] = (~finite).sum()
-        return to_floats(values)
+    def add(self, row: Tensor, n_samples: int, n_small: int) -> None:
+        """A step's row, the samples of its batch, and those of its first micro-batch."""
+        self.rows[len(self.sizes)].copy_(row)
+        self.sizes.append(n_samples)
+        self.small_sizes.append(n_small)
+
+    def read(self) -> dict[str, Tensor]:
+        """The columns of the steps so far, on the host: waits for the device."""
+        rows = self.rows[: len(self.sizes)].double().cpu()
+        return dict(zip(COLUMNS, rows.unbind(1), strict=True))
 
 
-def _norm_summary(norms: Tensor) -> dict[str, Tensor]:
+def row(
+    loss: Tensor, norm: Tensor | None, small_norm: Tensor | None, scale: Tensor, skip: Tensor, nonfinite: Tensor
+) -> Tensor:
+    """A step's row of the log: (len(COLUMNS),) float32."""
+    unmeasured = None if norm is not None and small_norm is not None else torch.full_like(scale, UNMEASURED)
+    norms = [unmeasured if value is None else value.float() for value in (norm, small_norm)]
+    return torch.stack([loss.detach().float(), *(norm for norm in norms if norm is not None), scale, skip, nonfinite])
+
+
+def summary(columns: Mapping[str, Tensor], sizes: Sequence[int], clip_norm: float | None) -> dict[str, float]:
+    """The stretch in numbers; `columns` on the host.
+
+    train_loss              mean over the samples, each at the weights of its step
+    grad_norm_p50/90/99/max of the global gradient norm before clipping, where measured and finite
+    clip_rate               share of the steps whose norm was above clip_norm
+    skipped_steps           steps that were not taken, for whatever reason
+    nonfinite_steps         steps whose loss or gradient norm was NaN or infinite (overflows of float16 apart)
+    """
+    weights = torch.tensor(sizes, dtype=torch.float64)
+    values = {
+        "train_loss": ((columns["loss"] * weights).sum() / weights.sum()).item(),
+        "skipped_steps": columns["skipped"].sum().item(),
+        "nonfinite_steps": columns["nonfinite"].sum().item(),
+    }
+    norms = columns["grad_norm"]
+    norms = norms[norms != UNMEASURED]
+    if len(norms):
+        clipped = norms > (math.inf if clip_norm is None else clip_norm)
+        values["clip_rate"] = clipped.double().mean().item()
+        values |= _percentiles(norms)
+    return values
+
+
+def _percentiles(norms: Tensor) -> dict[str, float]:
     norms = torch.where(torch.isfinite(norms), norms, torch.nan)
-    shares = torch.tensor([0.5, 0.9, 0.99, 1.0], dtype=norms.dtype, device=norms.device)
+    shares = torch.tensor([0.5, 0.9, 0.99, 1.0], dtype=norms.dtype)
     names = ("grad_norm_p50", "grad_norm_p90", "grad_norm_p99", "grad_norm_max")
-    return dict(zip(names, torch.nanquantile(norms, shares).unbind(), strict=True))
+    # sorted by hand: torch.quantile refuses more than 16 million, and a stretch may be long
+    ordered = norms[~norms.isnan()].sort().values
+    if not len(ordered):
+        return dict.fromkeys(names, math.nan)
+    places = shares * (len(ordered) - 1)
+    below = places.floor().long()
+    above = places.ceil().long()
+    values = torch.lerp(ordered[below], ordered[above], places - below)
+    return dict(zip(names, values.tolist(), strict=True))
 
 
-def needs_norm(step: int, clip_norm: float | None) -> bool:
-    """Whether the gradient norm is measured on `step` (from 0) of an epoch."""
-    return clip_norm is not None or step % NORM_EVERY == 0
+def noise_scale(columns: Mapping[str, Tensor], sizes: Sequence[int], small_sizes: Sequence[int]) -> float:
+    """The simple gradient noise scale, tr(Σ)/|G|² (McCandlish et al. 2018, appendix A.1), in samples.
+
+    Of each measured step, the squared gradient norms of the whole batch (B samples) and of its first micro-batch (b)
+    give unbiased estimates |G|² = (B|G_B|² - b|G_b|²)/(B - b) and tr(Σ) = (|G_b|² - |G_B|²)/(1/b - 1/B); their means
+    over the stretch are divided. NaN where nothing was measured; it may be negative where noise drowns the gradient.
+    """
+    big, small = torch.tensor(sizes, dtype=torch.float64), torch.tensor(small_sizes, dtype=torch.float64)
+    norm, small_norm = columns["grad_norm"], columns["small_norm"]
+    usable = (small < big) & (norm != UNMEASURED) & (small_norm != UNMEASURED)
+    usable &= torch.isfinite(norm) & torch.isfinite(small_norm)
+    if not usable.any():
+        return math.nan
+    big, small, square, small_square = (values[usable] for values in (big, small, norm**2, small_norm**2))
+    signal = ((big * square - small * small_square) / (big - small)).mean()
+    noise = ((small_square - square) / (1 / small - 1 / big)).mean()
+    return (noise / signal).item() if signal != 0 else math.nan
 
 
-def is_sampled(step: int, n_steps: int) -> bool:
-    """Whether the update ratio is measured on `step` (from 0) of an epoch of `n_steps`."""
-    return step % RATIO_EVERY == RATIO_EVERY - 1 or step == n_steps - 1
+def curves(columns: Mapping[str, Tensor], rates: Tensor, first_step: int, points: int) -> dict[str, tuple[float, ...]]:
+    """The steps of a stretch as at most `points` points: step, loss, lr, grad_norm, loss_scale, skipped.
+
+    Where there are more steps than points, each of `points`/2 equal bins shows the steps of its least and its greatest
+    loss: so no spike is lost (min-max decimation). A norm that was not measured, and what is not finite, is NaN.
+    """
+    chosen = _extremes(columns["loss"], points)
+    norms = torch.where(columns["grad_norm"] == UNMEASURED, torch.nan, columns["grad_norm"])
+    shown = {"loss": columns["loss"], "lr": rates.double().cpu(), "grad_norm": norms}
+    shown |= {"loss_scale": columns["loss_scale"], "skipped": columns["skipped"]}
+    steps = tuple(float(first_step + 1 + index) for index in chosen.tolist())
+    return {"step": steps} | {name: tuple(values[chosen].tolist()) for name, values in shown.items()}
 
 
-def update_ratio(before: list[Tensor], after: list[Tensor]) -> Tensor:
-    """‖after - before‖ / ‖before‖, all tensors taken as one vector; `before` is used up."""
-    size = global_norm(before)
-    torch._foreach_sub_(before, after)
-    return global_norm(before) / size
+def _extremes(losses: Tensor, points: int) -> Tensor:
+    n = len(losses)
+    if n <= points:
+        return torch.arange(n)
+    ranked = torch.nan_to_num(losses, nan=math.inf, posinf=math.inf)
+    edges = [round(k * n / (points // 2)) for k in range(points // 2 + 1)]
+    chosen = set()
+    for low, high in itertools.pairwise(edges):
+        chosen |= {low + int(ranked[low:high].argmin()), low + int(ranked[low:high].argmax())}
+    return torch.tensor(sorted(chosen))
 
 
-def to_floats(values: dict[str, Tensor]) -> dict[str, float]:
+def needs_norm(step: int) -> bool:
+    """Whether the gradient norm is measured on `step` (from 0) for the log alone."""
+    return step % NORM_EVERY == 0
+
+
+def is_sampled(step: int, last: int) -> bool:
+    """Whether the update ratio is measured on `step` of a stretch whose last step is `last` (global numbers)."""
+    return step % RATIO_EVERY == RATIO_EVERY - 1 or step == last
+
+
+class UpdateRatio:
+    """‖Δw‖/‖w‖ of a step, all parameters taken as one vector. Holds one copy of the weights, made at first use."""
+
+    def __init__(self, parameters: Sequence[Tensor]) -> None:
+        self._parameters = [parameter.detach() for parameter in parameters]
+        self._before: list[Tensor] = []
+
+    def before(self) -> None:
+        """To be called before a step that is measured."""
+        if not self._before:
+            self._before = [torch.empty_like(parameter) for parameter in self._parameters]
+        torch._foreach_copy_(self._before, self._parameters)  # one launch, where clones would be one each
+
+    def after(self) -> Tensor:
+        """The ratio, after the step: a scalar on the device."""
+        size = global_norm(self._before)
+        torch._foreach_sub_(self._before, self._parameters)
+        return global_norm(self._before) / size
+
+
+def to_floats(values: Mapping[str, Tensor]) -> dict[str, float]:
     """Scalars of one device as Python floats, in one transfer."""
     return dict(zip(values, torch.stack([value.double() for value in values.values()]).tolist(), strict=True))
 

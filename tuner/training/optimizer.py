@@ -6,45 +6,66 @@ in one flat buffer and the same kernel, 4.2 ms flat with elementwise operations,
 torch.optim.AdamW(fused=True) and clip_grad_norm_, 5.2 ms with torch's default and 6.4 ms with the pure rules. So a flat
 buffer gains nothing, and the kernel's own division of the gradient saves the pass that clipping would need. Called
 directly, the kernel took 0.13 ms of that in a loop of its own, and torch.optim's function around it 0.22 ms.
+
+A step brings nothing to the host, so that a CUDA graph can hold it: rates, divisors, counts of steps and whether the
+step is taken at all are tensors on the device.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from tuner.errors import CheckpointError
-from tuner.training import update_rules
-from tuner.training.settings import TrainerSettings
+from tuner.training import kernels
+from tuner.training.layers import rate_multipliers
+from tuner.training.settings import OptimizerSettings
 
-NORMS = (nn.LayerNorm, nn.RMSNorm)  # the only ones whose scales may have more than one dimension
-FUSED_DEVICES = ("cpu", "cuda")
-STATE_NAMES = {"adamw": ("exp_avg", "exp_avg_sq"), "sgd": ("momentum_buffer",)}
+WITH_VECTORS = (nn.Embedding, nn.EmbeddingBag, nn.LayerNorm, nn.RMSNorm)
+"""Whose matrices are a vector per row, or scales: decay spares them as it does one-dimensional parameters."""
+STATE_NAMES = {
+    "sgd": ("momentum_buffer",),
+    "adam": ("exp_avg", "exp_avg_sq"),
+    "adamw": ("exp_avg", "exp_avg_sq"),
+    "rmsprop": ("square_avg", "momentum_buffer"),
+}
 
 
-def decays(model: nn.Module, settings: TrainerSettings) -> dict[str, bool]:
+def decays(model: nn.Module, settings: OptimizerSettings) -> dict[str, bool]:
     """Which of the trained parameters weight decay pulls on, by name.
 
-    Not biases, scales or any other vector, nor what belongs to a normalisation layer: shrinking those regularises
-    nothing (Goyal et al. 2017, §5.3), unless `decay_biases_and_norms` says otherwise.
+    Not biases, scales or any other vector, nor what belongs to a normalisation layer or an embedding (also where it is
+    tied to the output layer): shrinking those regularises nothing (Goyal et al. 2017, §5.3), unless
+    `decay_biases_and_norms` says otherwise.
     """
-    in_norms = {
-        id(p) for module in model.modules() if isinstance(module, NORMS) for p in module.parameters(recurse=False)
+    spared = {
+        id(p)
+        for module in model.modules()
+        if isinstance(module, WITH_VECTORS)
+        for p in module.parameters(recurse=False)
     }
     return {
-        name: settings.decay_biases_and_norms or (p.ndim > 1 and id(p) not in in_norms)
+        name: settings.decay_biases_and_norms or (p.ndim > 1 and id(p) not in spared)
         for name, p in model.named_parameters()
         if p.requires_grad
     }
 
 
+class _Group(NamedTuple):
+    """What one call of a kernel has in common: torch's take one type at a time."""
+
+    weight_decay: float
+    dtype: torch.dtype
+    multiplier: float
+
+
 @dataclass(frozen=True)
 class _Slot:
-    """One parameter with its optimizer state."""
+    """One parameter with its optimizer state. Complex ones are updated as pairs of reals, as in torch."""
 
     name: str
     parameter: nn.Parameter
@@ -55,22 +76,29 @@ class _Slot:
 class Optimizer:
     """Updates the trainable parameters of a model in place, by the rule that the settings name.
 
-    A parameter without a gradient is left as it is, as in torch.
+    Trainable is what requires a gradient when this is made. A parameter without a gradient is left as it is, as in
+    torch: one that is frozen for a while keeps its state, and goes on from it.
     """
 
-    def __init__(self, model: nn.Module, settings: TrainerSettings) -> None:
+    def __init__(self, model: nn.Module, settings: OptimizerSettings) -> None:
         self.settings = settings
         parameters = dict(model.named_parameters())
-        decayed = decays(model, settings)
-        self._slots: dict[tuple[bool, torch.dtype], list[_Slot]] = {}  # torch's kernels take one type at a time
-        for name, decay in sorted(decayed.items(), key=lambda item: not item[1]):
-            parameter = parameters[name]
-            self._slots.setdefault((decay, parameter.dtype), []).append(_slot(name, parameter, settings))
+        multipliers = rate_multipliers(model, settings.layer_decay)
+        self._slots: dict[_Group, list[_Slot]] = {}
+        for name, decay in sorted(decays(model, settings).items(), key=lambda item: not item[1]):
+            slot = _slot(name, parameters[name], settings)
+            group = _Group(settings.weight_decay if decay else 0.0, slot.parameter.dtype, multipliers[name])
+            self._slots.setdefault(group, []).append(slot)
 
     @property
     def parameters(self) -> list[nn.Parameter]:
         """The parameters that are trained, decayed ones first."""
         return [slot.parameter for slots in self._slots.values() for slot in slots]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of `parameters` in the model, in their order."""
+        return [slot.name for slots in self._slots.values() for slot in slots]
 
     def zero_grad(self) -> None:
         """Forget the gradients, so that the next backward pass stores its own without adding."""
@@ -81,31 +109,53 @@ class Optimizer:
         """The gradients that the last backward pass left."""
         return [parameter.grad for parameter in self.parameters if parameter.grad is not None]
 
-    def step(self, lr: Tensor, divisor: Tensor | None = None) -> None:
-        """One update at learning rate `lr`, the gradients divided by `divisor` (both float32 scalars on the device)."""
-        for (decay, _), slots in self._slots.items():
+    @torch.no_grad()
+    def step(self, lr: Tensor, divisor: Tensor | None = None, skip: Tensor | None = None) -> None:
+        """One update at learning rate `lr`, the gradients divided by `divisor` (which may change them where they are).
+
+        If `skip` is 1, nothing changes, neither weights nor moments nor counts, whatever the gradients hold; if it is
+        0, the update is made. All three are float32 scalars on the parameters' device.
+        """
+        if divisor is not None and divisor.device.type == "cpu" and divisor.item() == 1.0:
+            divisor = None  # looking is free on the CPU, and dividing by one would be a pass over the gradients
+        for group, slots in self._slots.items():
             ready = [slot for slot in slots if slot.parameter.grad is not None]
             if ready:
-                weight_decay = self.settings.weight_decay if decay else 0.0
-                update = _update_fused if _is_fusable(ready) else _update_plain
-                update(ready, self.settings, lr, weight_decay, divisor)
+                rate = lr if group.multiplier == 1.0 else lr * group.multiplier
+                update = self._update(group, ready, rate, divisor, skip)
+                kernels.kernel(self.settings, update.parameters, update.state[0])(update)
+
+    def _update(
+        self, group: _Group, slots: list[_Slot], lr: Tensor, divisor: Tensor | None, skip: Tensor | None
+    ) -> kernels.Update:
+        parameters: list[Tensor] = [slot.parameter for slot in slots]
+        gradients = [slot.parameter.grad for slot in slots if slot.parameter.grad is not None]
+        return kernels.Update(
+            self.settings,
+            parameters=_reals(parameters) if group.dtype.is_complex else parameters,
+            gradients=_reals(gradients) if group.dtype.is_complex else gradients,
+            state=[list(tensors) for tensors in zip(*(slot.state for slot in slots), strict=True)],
+            steps=[slot.step for slot in slots],
+            lr=lr,
+            weight_decay=group.weight_decay,
+            divisor=divisor,
+            skip=skip,
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Copies of the state, parameter by parameter: {name: {state name: tensor}}."""
-        names = STATE_NAMES[self.settings.optimizer]
         return {
-            slot.name: {"step": slot.step.clone(), **{n: t.clone() for n, t in zip(names, slot.state, strict=True)}}
+            slot.name: {name: tensor.clone() for name, tensor in self._tensors(slot).items()}
             for slots in self._slots.values()
             for slot in slots
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` gave. Raises CheckpointError if it belongs to another model or optimizer."""
-        names = STATE_NAMES[self.settings.optimizer]
         for slots in self._slots.values():
             for slot in slots:
                 saved = state.get(slot.name, {})
-                for name, tensor in zip(("step", *names), (slot.step, *slot.state), strict=True):
+                for name, tensor in self._tensors(slot).items():
                     if name not in saved or saved[name].shape != tensor.shape:
                         raise CheckpointError(
                             f"the checkpoint has no {name} for {slot.name} of shape {tuple(tensor.shape)}",
@@ -113,96 +163,15 @@ class Optimizer:
                         )
                     tensor.copy_(saved[name])
 
+    def _tensors(self, slot: _Slot) -> dict[str, Tensor]:
+        return {"step": slot.step, **dict(zip(STATE_NAMES[self.settings.optimizer], slot.state, strict=True))}
 
-def _slot(name: str, parameter: nn.Parameter, settings: TrainerSettings) -> _Slot:
-    state = tuple(torch.zeros_like(parameter, requires_grad=False) for _ in STATE_NAMES[settings.optimizer])
+
+def _slot(name: str, parameter: nn.Parameter, settings: OptimizerSettings) -> _Slot:
+    (values,) = _reals([parameter.detach()]) if parameter.is_complex() else [parameter.detach()]
+    state = tuple(torch.zeros_like(values) for _ in STATE_NAMES[settings.optimizer])
     return _Slot(name, parameter, state, torch.zeros((), dtype=torch.float32, device=parameter.device))
 
 
-def _is_fusable(slots: list[_Slot]) -> bool:
-    return all(slot.parameter.device.type in FUSED_DEVICES and slot.parameter.is_floating_point() for slot in slots)
-
-
-@torch.no_grad()
-def _update_fused(
-    slots: list[_Slot], settings: TrainerSettings, lr: Tensor, weight_decay: float, divisor: Tensor | None
-) -> None:
-    """The kernels under torch.optim's `fused=True`, called directly: what torch wraps around them takes longer here
-    than they do.
-    """
-    if divisor is not None and divisor.device.type == "cpu" and divisor.item() == 1.0:
-        divisor = None  # looking is free on the CPU, and dividing by one would be a pass over the gradients
-    parameters: list[Tensor] = [slot.parameter for slot in slots]
-    gradients = [slot.parameter.grad for slot in slots if slot.parameter.grad is not None]
-    first = [slot.state[0] for slot in slots]
-    steps = [slot.step for slot in slots]
-    torch._foreach_add_(steps, 1)
-    if settings.optimizer == "adamw":
-        torch._fused_adamw_(
-            parameters,
-            gradients,
-            first,
-            [slot.state[1] for slot in slots],
-            [],
-            steps,
-            lr=lr,
-            weight_decay=weight_decay,
-            beta1=settings.beta1,
-            beta2=settings.beta2,
-            eps=settings.eps,
-            amsgrad=False,
-            maximize=False,
-            grad_scale=divisor,
-        )
-    else:
-        torch._fused_sgd_(
-            parameters,
-            gradients,
-            first if settings.momentum else [],  # torch has no buffer without momentum
-            lr=lr,
-            weight_decay=weight_decay,
-            momentum=settings.momentum,
-            dampening=0.0,
-            nesterov=settings.nesterov,
-            maximize=False,
-            is_first_step=False,  # the buffers start as zeros, which comes to the same
-            grad_scale=divisor,
-        )
-
-
-@torch.no_grad()
-def _update_plain(
-    slots: list[_Slot], settings: TrainerSettings, lr: Tensor, weight_decay: float, divisor: Tensor | None
-) -> None:
-    """The pure rules, for devices and number types that torch has no fused kernel for."""
-    for slot in slots:
-        gradient = slot.parameter.grad
-        assert gradient is not None
-        if divisor is not None:
-            gradient = gradient / divisor
-        new: tuple[Tensor, tuple[Tensor, ...]]
-        if settings.optimizer == "adamw":
-            new = update_rules.adamw(
-                slot.parameter,
-                gradient,
-                update_rules.AdamWState(slot.state[0], slot.state[1], slot.step),
-                lr=lr,
-                weight_decay=weight_decay,
-                beta1=settings.beta1,
-                beta2=settings.beta2,
-                eps=settings.eps,
-            )
-        else:
-            new = update_rules.sgd(
-                slot.parameter,
-                gradient,
-                update_rules.SGDState(slot.state[0]),
-                lr=lr,
-                weight_decay=weight_decay,
-                momentum=settings.momentum,
-                nesterov=settings.nesterov,
-            )
-        slot.parameter.copy_(new[0])
-        for kept, value in zip(slot.state, new[1], strict=False):  # the rule's own count of steps is the same
-            kept.copy_(value)
-        slot.step.add_(1)
+def _reals(tensors: list[Tensor]) -> list[Tensor]:
+    return [torch.view_as_real(tensor.resolve_conj()) for tensor in tensors]

@@ -1,169 +1,276 @@
-"""The trainer: one Task, one configuration, one process, on CPU or GPU. Reads top to bottom like a training script.
+"""The trainer: one Task, one configuration. Reads top to bottom like a training script.
 
-What a report carries, of what DESIGN.md promises; always plain floats:
+What a report carries; always plain floats:
 
     axes       epoch, step, samples
     speed      seconds, samples_per_second, data_wait; memory_peak_mib on a GPU only
-    fit        train_loss, train_eval_loss, val_loss, gap, and val_<name> for each of the task's metrics
-    dynamics   lr, grad_norm_p50/p90/p99/max, clip_rate, update_ratio, weight_norm, nonfinite_steps
+    fit        train_loss, train_eval_loss, val_loss, gap, val_<name> for each of the task's metrics, and the same for
+               its further examples; overfitting_from, once it is found; sharpness and hessian_top at the trial's end
+    dynamics   lr, grad_norm_p50/p90/p99/max, clip_rate, clip_norm_recommended, update_ratio, weight_norm, loss_scale,
+               skipped_steps, nonfinite_steps, noise_scale
 
-Not yet there: loss_scale and skipped_steps, which come with mixed precision (the model's own number type is used
-throughout), and the points of the step-level curves (loss, learning rate, gradient norm) within an epoch.
-
-A loss that turns NaN ends nothing here: the epoch runs to its end and the report says NaN.
+The steps themselves (loss, learning rate, gradient norm, loss scale) go along as curves, and what happened as events.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import nullcontext
 from functools import partial
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from tuner.errors import CheckpointError
 from tuner.objective import TrialHandle
 from tuner.records import Config
-from tuner.training.clipping import clip_divisor, global_norm, norms
-from tuner.training.data import DeviceData, Examples, device_data, epoch_batches, n_batches
-from tuner.training.dynamics import Dynamics, is_sampled, memory_peak_mib, needs_norm, to_floats, update_ratio
-from tuner.training.evaluation import evaluate
-from tuner.training.optimizer import Optimizer
-from tuner.training.randomness import cpu_threads, seeded
-from tuner.training.schedules import learning_rates
+from tuner.training import buffers, dynamics
+from tuner.training.backends import cpu_threads, gpu_arithmetic
+from tuner.training.clipping import clip_divisor, clip_values, global_norm
+from tuner.training.dynamics import StepLog
+from tuner.training.evaluation import evaluate, evaluation_batch
+from tuner.training.examples import Examples
+from tuner.training.graph import Stepper, make_stepper
+from tuner.training.guard import CHECK_EVERY
+from tuner.training.nonfinite import explain
+from tuner.training.pace import Pace
+from tuner.training.randomness import reseed, seeded
+from tuner.training.ranks import ALONE, Ranks
+from tuner.training.regularisation import training_loss
+from tuner.training.run import Run, Stretch, open_run
 from tuner.training.settings import TrainerSettings
+from tuner.training.sharpness import sharpness, top_hessian_eigenvalue
+from tuner.training.stopping import overfitting_onset
 from tuner.training.task import Task
+from tuner.training.variation import varied
+from tuner.training.watchdog import Watchdog
 
 
-def train(task: Task, config: Config, trial: TrialHandle, *, measure: bool = True) -> None:
-    """Train `task` with `config` from epoch `trial.start` to `trial.until`, reporting after each epoch.
+def train(task: Task, config: Config, trial: TrialHandle, *, measure: bool = True, ranks: Ranks | None = None) -> None:
+    """Train `task` with `config` from resource `trial.start` to `trial.until`, reporting on the way.
 
-    The report's checkpoint holds all it takes to go on: on the CPU a resumed run is the uninterrupted one, bit for bit.
-    The learning rate's schedule is laid out over `trial.horizon` epochs. `measure=False` leaves gradient norms and
-    update ratios out (for measuring what they cost). Raises SpecError for a wrong setting, DataError, CheckpointError,
-    and lets `StopTrial` pass.
+    A report's checkpoint holds all it takes to go on: on the CPU a resumed run is the uninterrupted one, bit for bit.
+    Schedules are laid out over `trial.horizon`. `measure=False` leaves out gradient norms that decide nothing, and
+    update ratios (for measuring what they cost). `ranks` are the processes that train together, this one among them;
+    None finds out how many the settings and the trial's GPUs ask for, and starts them.
+
+    Raises SpecError for a wrong setting, DataError, CheckpointError, TrialFailed; lets `StopTrial` pass.
     """
     settings = TrainerSettings.from_config(config)
-    device = torch.device(trial.device)
-    with cpu_threads(trial.threads):
-        data = device_data(task, device)
-        with seeded(device, trial.seed, "weights"):
-            model = task.model(config).to(device)
-        optimizer = Optimizer(model, settings)
-        job = _Job(task, settings, trial.seed, device, data, model, optimizer, trial.horizon, measure)
-        job.resume(trial.start, trial.checkpoint)
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
-        for epoch in range(trial.start + 1, trial.until + 1):
-            with seeded(device, trial.seed, "epoch", epoch):  # dropout, and whatever else the model draws
-                metrics = train_epoch(job, epoch) | validate(job)
-            trial.report(epoch, checkpoint=partial(job.checkpoint, epoch), **metrics)
+    if ranks is None:
+        from tuner.training.distributed import n_ranks, train_on_ranks
 
-
-@dataclass(frozen=True)
-class _Job:
-    """What a segment works with."""
-
-    task: Task
-    settings: TrainerSettings
-    seed: int
-    device: torch.device
-    data: DeviceData
-    model: nn.Module
-    optimizer: Optimizer
-    horizon: int
-    measure: bool
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return n_batches(len(self.data.train), self.settings.batch_size)
-
-    def learning_rates(self, epoch: int) -> Tensor:
-        """The rate of each step of an epoch (counted from 1), on the device."""
-        steps = torch.arange((epoch - 1) * self.steps_per_epoch, epoch * self.steps_per_epoch)
-        return learning_rates(self.settings, steps, self.horizon * self.steps_per_epoch).to(self.device)
-
-    def checkpoint(self, epoch: int) -> dict[str, Any]:
-        """The state after `epoch`, copied: training on does not change it. Steps and order follow from the epoch."""
-        weights = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
-        return {"epoch": epoch, "model": weights, "optimizer": self.optimizer.state_dict()}
-
-    def resume(self, start: int, checkpoint: Mapping[str, Any] | None) -> None:
-        """Put model and optimizer where they were after epoch `start`; nothing to do at 0."""
-        if start == 0:
-            return
-        if checkpoint is None or checkpoint.get("epoch") != start:
-            found = "there is none" if checkpoint is None else f"it is of epoch {checkpoint.get('epoch')}"
-            raise CheckpointError(f"going on after epoch {start} takes its checkpoint, but {found}")
+        if (n := n_ranks(settings.distributed, trial)) > 1:
+            return train_on_ranks(task, config, trial, n, measure=measure)
+    device, tf32 = torch.device(trial.device), settings.precision.precision == "tf32"
+    with cpu_threads(trial.threads), gpu_arithmetic(device, tf32=tf32, constant_shapes=True):
+        run = open_run(task, config, trial, ranks or ALONE, measure=measure)
         try:
-            self.model.load_state_dict(checkpoint["model"])
-        except RuntimeError as error:
-            raise CheckpointError(f"the checkpoint does not fit the model: {error}") from None
-        self.optimizer.load_state_dict(checkpoint["optimizer"])
+            run.resume(trial.start, trial.checkpoint)
+            _train(run, trial)
+        finally:
+            run.data.close()
 
 
-def train_epoch(job: _Job, epoch: int) -> dict[str, float]:
-    """One pass over the training data. Returns the epoch's axes, speed, rate and dynamics (see DESIGN.md, reports)."""
-    dynamics = Dynamics()
-    rates = job.learning_rates(epoch)
-    batches = epoch_batches(job.data.train, job.settings.batch_size, job.seed, epoch)
+def _train(run: Run, trial: TrialHandle) -> None:
+    if run.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(run.device)
+    step = make_stepper(run, train_step)
+    pace = Pace(run, trial)
+    for stretch in run.stretches(trial.start, trial.until):
+        if run.patience.spent:
+            return
+        with Watchdog(run.settings.measuring.step_timeout, trial.abandon) as watchdog:
+            with seeded(run.device, run.seed, "stretch", stretch.first):
+                metrics = train_stretch(run, stretch, step, watchdog, pace)
+            watchdog.step("evaluation")
+            with seeded(run.device, run.seed, "evaluation", stretch.resource, run.ranks.rank):
+                metrics |= validate(run, stretch.resource)
+        trial.attach(curves=run.curves, events=run.events)
+        run.events = []
+        trial.report(stretch.resource, checkpoint=partial(run.checkpoint, stretch.resource), **metrics)
+
+
+def train_stretch(run: Run, stretch: Stretch, step_once: Stepper, watchdog: Watchdog, pace: Pace) -> dict[str, float]:
+    """The steps up to the next report. Returns the axes, the speed and the dynamics."""
+    log = StepLog.of(stretch.last - stretch.first, run.device)
+    rates = run.learning_rates(stretch)
     started = time.perf_counter()
-    job.model.train()
-    for step in range(job.steps_per_epoch):
-        asked = time.perf_counter()
-        batch = next(batches)
-        dynamics.data_seconds += time.perf_counter() - asked
-        train_step(job, step, batch, rates[step], dynamics)
-    summary = dynamics.summary(job.settings.clip_norm)  # waits for the device
+    run.model.train()
+    for part in run.epochs(stretch):
+        run.begin_epoch(part.resource)
+        batches = run.batches(part)
+        for step in range(part.first, part.last):
+            watchdog.step(f"step {step}")
+            asked = time.perf_counter()
+            batch, n_samples = next(batches)
+            log.data_seconds += time.perf_counter() - asked
+
+            sampled = run.measure and dynamics.is_sampled(step, stretch.last - 1)
+            if sampled:
+                run.update_ratio.before()
+            reseed(run.device, run.seed, "step", step, run.ranks.rank)
+            measured = sampled or (run.measure and dynamics.needs_norm(step))
+            row = step_once(batch, n_samples, rates[step - stretch.first], measured)
+            run.averages.after_step(step, (step + 1) / run.total_steps)
+
+            log.add(row, n_samples, run.micro_size(len(batch)))
+            if sampled:
+                log.update_ratios.append(run.update_ratio.after())
+            if (step + 1) % CHECK_EVERY == 0:
+                look(run)
+            pace.after_step(step)
+        next(batches, None)  # to its end: a loader that is left half way ends its workers
+    look(run)
+    return summarise(run, stretch, log, rates, started)
+
+
+def train_step(run: Run, batch: Examples, n_samples: int, lr: Tensor, measured: bool) -> Tensor:
+    """One update on this rank's share of a batch of `n_samples`: forward, backward, clip, update.
+
+    Returns the step's row of the log. Nothing here waits for the device, so that a GPU can record it as a graph.
+    """
+    clip_norm, clip_value = run.settings.gradients.clip_norm, run.settings.gradients.clip_value
+
+    kept = buffers.keep(run.model) if run.goes_on_after_a_skip else []
+    run.optimizer.zero_grad()
+    loss, small_norm = backward(run, batch, n_samples)
+    gradients = run.optimizer.gradients()
+
+    norm = divisor = None
+    if measured or run.needs_every_norm:
+        norm = run.precision.unscaled(global_norm(gradients))
+    if clip_value is not None:
+        clip_values(gradients, clip_value, run.precision.scale if run.precision.scales else None)
+    if clip_norm is not None and norm is not None:
+        passing = norm if clip_value is None else run.precision.unscaled(global_norm(gradients))
+        divisor = clip_divisor(passing, clip_norm)
+    if run.precision.scales:
+        divisor = run.precision.scale if divisor is None else divisor * run.precision.scale
+
+    # Ranks see losses of their own, but the same gradients: by these they decide alike.
+    common = loss if run.ranks.alone or norm is None else norm
+    verdict = run.guard.judge(common, norm, scales=run.precision.scales)
+    run.optimizer.step(lr, divisor, verdict.skip)
+    buffers.put_back(kept, verdict.skip)
+    row = dynamics.row(loss, norm, small_norm, run.precision.scale, verdict.skip, verdict.nonfinite)
+    run.precision.update(verdict.overflow)
+    run.clock.add_(1)
+    return row
+
+
+def backward(run: Run, batch: Examples, n_samples: int) -> tuple[Tensor, Tensor | None]:
+    """Leave the gradient of the batch's loss (times the loss scale) in the parameters, micro-batch by micro-batch.
+
+    Returns this rank's share of the loss (the ranks' shares add up to it), and the gradient norm of the first
+    micro-batch where the noise scale is measured.
+    """
+    task, settings = run.task, run.settings
+    mixed = varied(run, batch)
+    progress = run.clock / run.total_steps
+
+    losses = []
+    small_norm = None
+    parts = mixed.split(run.micro_size(len(batch)))
+    for number, part in enumerate(parts):
+        last = number == len(parts) - 1
+        with nullcontext() if last else run.ranks.accumulating(run.network):
+            with run.precision.autocast():
+                outputs = task.forward(run.network, part.inputs, progress)
+                loss = training_loss(task, outputs, part, settings.regularisation.label_smoothing)
+                penalty = task.penalty(run.model) if last else None
+            share = len(part.inputs) / len(batch)
+            loss = scaled(loss, share) if penalty is None else scaled(loss, share) + penalty
+            weight = run.ranks.weight(len(batch), n_samples)
+            torch.autograd.backward(run.precision.scaled(scaled(loss, weight)))
+        losses.append(scaled(loss.detach(), weight / run.ranks.size))
+        if number == 0 and settings.gradients.noise_scale:
+            small_norm = run.precision.unscaled(global_norm(run.optimizer.gradients())) / share
+    return (losses[0] if len(losses) == 1 else torch.stack(losses).sum()), small_norm
+
+
+def scaled(loss: Tensor, factor: float) -> Tensor:
+    """The loss times `factor`; itself where that is 1, which spares a kernel."""
+    return loss if factor == 1.0 else loss * factor
+
+
+def look(run: Run) -> None:
+    """Let the host see what the device has found, and act on it: the one place that waits for it between reports.
+
+    Raises TrialFailed if the guard has halted the run.
+    """
+    told = torch.cat([run.guard.told(), torch.stack([run.precision.overflows.double(), run.clock.double()])])
+    halted, since, nonfinite, overflows, clock = told.tolist()  # one transfer
+    step = int(clock)
+    if halted:
+        raise explain(run, step - 1 - int(since))
+    if run.precision.overflowed_for_good(overflows):
+        run.happened(f"step {step}: {overflows:.0f} overflows in a row, {run.precision.fall_back()}")
+    lowers = run.settings.gradients.nonfinite == "lower_precision" and run.precision.is_half
+    if lowers and nonfinite > run.nonfinite_seen:
+        before = run.precision.name
+        run.precision.become("fp32")
+        run.happened(f"step {step}: not finite, precision: {before} -> fp32")
+    run.nonfinite_seen = int(nonfinite)
+
+
+def summarise(run: Run, stretch: Stretch, log: StepLog, rates: Tensor, started: float) -> dict[str, float]:
+    """The stretch in numbers; its curves go along with the next report."""
+    log.rows[:, 0] = run.ranks.sum(log.rows[:, 0].contiguous())
+    columns = log.read()
     seconds = time.perf_counter() - started
-    return {
-        "epoch": float(epoch),
-        "step": float(epoch * job.steps_per_epoch),
-        "samples": float(epoch * len(job.data.train)),
+    n_samples = sum(log.sizes)
+    values = {
+        "epoch": stretch.last / run.steps_per_epoch,
+        "step": float(stretch.last),
+        "samples": float(run.samples(stretch.last)),
         "seconds": seconds,
-        "samples_per_second": len(job.data.train) / seconds,
-        "data_wait": dynamics.data_seconds / seconds,
+        "samples_per_second": n_samples / seconds,
+        "data_wait": log.data_seconds / seconds,
         "lr": float(rates[-1]),
-        **summary,
+        "loss_scale": columns["loss_scale"][-1].item(),
     }
+    values |= dynamics.summary(columns, log.sizes, run.settings.gradients.clip_norm)
+    if log.update_ratios:
+        values["update_ratio"] = torch.stack(log.update_ratios).double().mean().item()
+    if run.settings.gradients.noise_scale:
+        values["noise_scale"] = dynamics.noise_scale(columns, log.sizes, log.small_sizes)
+    if (recommended := run.recommend_clip_norm(values.get("grad_norm_p90"))) is not None:
+        values["clip_norm_recommended"] = recommended
+    points = dynamics.POINTS * -(-(stretch.last - stretch.first) // run.steps_per_epoch)
+    run.curves = dynamics.curves(columns, rates, stretch.first, points)
+    return values
 
 
-def train_step(job: _Job, step: int, batch: Examples, lr: Tensor, dynamics: Dynamics) -> None:
-    """Step `step` (from 0) of an epoch: forward, backward, clip, update. What is measured stays on the device."""
-    optimizer, clip_norm = job.optimizer, job.settings.clip_norm
-
-    optimizer.zero_grad()
-    outputs = job.model(job.task.prepare(batch.inputs))
-    loss = job.task.loss(outputs, batch.targets)
-    torch.autograd.backward(loss)
-
-    divisor = None
-    if clip_norm is not None or (job.measure and needs_norm(step, clip_norm)):
-        gradient_norms = norms(optimizer.gradients())
-        if clip_norm is not None:
-            divisor = clip_divisor(torch.linalg.vector_norm(gradient_norms), clip_norm)
-        if job.measure:
-            dynamics.gradient_norms[step] = gradient_norms
-
-    sampled = job.measure and is_sampled(step, job.steps_per_epoch)
-    before = [parameter.detach().clone() for parameter in optimizer.parameters] if sampled else []
-    optimizer.step(lr, divisor)
-    if sampled:
-        dynamics.update_ratios.append(update_ratio(before, [p.detach() for p in optimizer.parameters]))
-
-    dynamics.losses.append(loss.detach())
-    dynamics.sizes.append(len(batch))
+def validate(run: Run, resource: int) -> dict[str, float]:
+    """Both sides of the gap in evaluation mode, the task's metrics, the weights' norm; by averaged weights, if so."""
+    batch = run.settings.measuring.evaluation_batch or evaluation_batch(run.device)
+    with run.averages.evaluated():
+        measured = partial(evaluate, run.task, run.model, batch=batch, autocast=run.precision.autocast, ranks=run.ranks)
+        validation = measured(run.data.validation)
+        train_loss = measured(run.data.train_subset)["loss"]
+        values = {f"val_{name}": value for name, value in validation.items()}
+        values |= {"train_eval_loss": train_loss, "gap": validation["loss"] - train_loss}
+        for name, examples in run.data.also.items():
+            values |= {f"{name}_{key}": value for key, value in measured(examples).items()}
+        values["weight_norm"] = global_norm([parameter.detach() for parameter in run.optimizer.parameters])
+        if resource == run.horizon:
+            values |= flatness(run, batch)
+    floats = dynamics.to_floats(values)
+    run.patience.update(resource, floats["val_loss"])
+    run.history.append([float(resource), floats["train_eval_loss"], floats["val_loss"]])
+    resources, train_losses, val_losses = ([point[column] for point in run.history] for column in range(3))
+    onset = overfitting_onset(resources, train_losses, val_losses)
+    found = {} if onset is None else {"overfitting_from": float(onset)}
+    return floats | found | dynamics.memory_peak_mib(run.device)
 
 
-def validate(job: _Job) -> dict[str, float]:
-    """Both sides of the gap in evaluation mode, the task's metrics on the validation split, and the weights' norm."""
-    validation = evaluate(job.task, job.model, job.data.validation)
-    train_loss = evaluate(job.task, job.model, job.data.train_subset)["loss"]
-    values = {f"val_{name}": value for name, value in validation.items()}
-    values["train_eval_loss"] = train_loss
-    values["gap"] = validation["loss"] - train_loss
-    values["weight_norm"] = global_norm([parameter.detach() for parameter in job.optimizer.parameters])
-    return to_floats(values) | memory_peak_mib(job.device)
+def flatness(run: Run, batch: int) -> dict[str, Tensor]:
+    """How sharp the minimum is that the trial ended in, where that is asked for."""
+    measuring, values = run.settings.measuring, {}
+    if measuring.sharpness is not None:
+        values["sharpness"] = sharpness(run.task, run.model, run.data.train_subset, measuring.sharpness, batch)
+    if measuring.hessian:
+        values["hessian_top"] = top_hessian_eigenvalue(
+            run.task, run.model, run.data.train_subset, batch=batch, seed=run.seed
+        )
+    return values

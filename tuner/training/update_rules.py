@@ -14,36 +14,62 @@ from torch import Tensor
 Number = Tensor | float
 
 
-class AdamWState(NamedTuple):
-    """First and second moment, shaped as the parameter, and the number of updates made."""
+class AdamState(NamedTuple):
+    """Of adam and adamw: first and second moment, shaped as the parameter, and the number of updates made."""
 
     exp_avg: Tensor
     exp_avg_sq: Tensor
     step: Tensor
 
 
-def adamw(
+def adam(
     parameter: Tensor,
     gradient: Tensor,
-    state: AdamWState,
+    state: AdamState,
     *,
     lr: Number,
     weight_decay: Number,
     beta1: Number,
     beta2: Number,
     eps: Number,
-) -> tuple[Tensor, AdamWState]:
+) -> tuple[Tensor, AdamState]:
+    """One Adam update (Kingma & Ba 2015, algorithm 1), with the decay as an L2 term of the gradient, as in torch.
+
+    g ← g + λθ; θ ← θ - lr·m̂/(√v̂ + eps), with m̂ and v̂ as for `adamw`.
+    """
+    direction, state = _adaptive_direction(gradient + weight_decay * parameter, state, beta1, beta2, eps)
+    return parameter - lr * direction, state
+
+
+def adamw(
+    parameter: Tensor,
+    gradient: Tensor,
+    state: AdamState,
+    *,
+    lr: Number,
+    weight_decay: Number,
+    beta1: Number,
+    beta2: Number,
+    eps: Number,
+) -> tuple[Tensor, AdamState]:
     """One AdamW update (Loshchilov & Hutter 2019, algorithm 2, decay scaled by lr as in torch).
 
     θ ← θ(1 - lr·λ) - lr·m̂/(√v̂ + eps), with bias-corrected m̂ = m/(1-β₁ᵗ) and v̂ = v/(1-β₂ᵗ).
     """
+    direction, state = _adaptive_direction(gradient, state, beta1, beta2, eps)
+    return parameter * (1 - lr * weight_decay) - lr * direction, state
+
+
+def _adaptive_direction(
+    gradient: Tensor, state: AdamState, beta1: Number, beta2: Number, eps: Number
+) -> tuple[Tensor, AdamState]:
     step = state.step + 1
     exp_avg = beta1 * state.exp_avg + (1 - beta1) * gradient
     exp_avg_sq = beta2 * state.exp_avg_sq + (1 - beta2) * gradient * gradient
     # In double precision: 1 - βᵗ cancels, and in float32 a β₂ of 0.9999 would lose three digits.
     corrected = exp_avg / (1 - beta1 ** step.double()).to(exp_avg.dtype)
     spread = torch.sqrt(exp_avg_sq / (1 - beta2 ** step.double()).to(exp_avg.dtype)) + eps
-    return parameter * (1 - lr * weight_decay) - lr * corrected / spread, AdamWState(exp_avg, exp_avg_sq, step)
+    return corrected / spread, AdamState(exp_avg, exp_avg_sq, step)
 
 
 class SGDState(NamedTuple):
@@ -70,3 +96,32 @@ def sgd(
     buffer = momentum * state.momentum_buffer + gradient
     direction = gradient + momentum * buffer if nesterov else buffer
     return parameter - lr * direction, SGDState(buffer)
+
+
+class RMSpropState(NamedTuple):
+    """The mean of the squared gradients and the momentum buffer, shaped as the parameter; zeros at first."""
+
+    square_avg: Tensor
+    momentum_buffer: Tensor
+
+
+def rmsprop(
+    parameter: Tensor,
+    gradient: Tensor,
+    state: RMSpropState,
+    *,
+    lr: Number,
+    weight_decay: Number,
+    rms_decay: Number,
+    momentum: Number,
+    eps: Number,
+) -> tuple[Tensor, RMSpropState]:
+    """One RMSprop update with momentum (Tieleman & Hinton 2012, lecture 6.5; not centred, eps outside the root, as in
+    torch).
+
+    g ← g + λθ; v ← αv + (1-α)g²; b ← μb + g/(√v + eps); θ ← θ - lr·b.
+    """
+    gradient = gradient + weight_decay * parameter
+    square_avg = rms_decay * state.square_avg + (1 - rms_decay) * gradient * gradient
+    buffer = momentum * state.momentum_buffer + gradient / (torch.sqrt(square_avg) + eps)
+    return parameter - lr * buffer, RMSpropState(square_avg, buffer)

@@ -17,21 +17,28 @@ def check_fit(spec: StudySpec, objective: Any) -> None:
     """
     if not getattr(objective, "__tuner_task__", False):
         return
-    if spec.scheduler.unit != "epoch":
-        raise SpecError(
-            f"the built-in trainer counts epochs, got {spec.scheduler.unit!r}",
-            path="scheduler.unit",
-            hint="Set unit: epoch, or tune a function that reports by step.",
-        )
     from tuner.training import TrainerSettings
 
     for place, config in _corners(spec):
         try:
-            TrainerSettings.from_config(config)
+            settings = TrainerSettings.from_config(config)
         except SpecError as error:
             name = error.path.split(".")[0]
             where = f"fixed.{name}" if name in spec.fixed else f"space.{name or place}"
             raise SpecError(f"the trainer refuses it: {error.message}", path=where, hint=error.hint) from None
+        _check_rungs(spec, settings.measuring.report_every)
+
+
+def _check_rungs(spec: StudySpec, every: int) -> None:
+    """Every rung must be a report. Rungs are min_resource times whole numbers, and max_resource."""
+    for name in ("min_resource", "max_resource"):
+        resource: int = getattr(spec.scheduler, name)
+        if resource % every:
+            raise SpecError(
+                f"the trainer reports every {every} {spec.scheduler.unit}s (report_every), got {resource}",
+                path=f"scheduler.{name}",
+                hint=f"Set a multiple of {every}, such as {-(-resource // every) * every}, or another report_every.",
+            )
 
 
 def _corners(spec: StudySpec) -> Iterator[tuple[str, Config]]:

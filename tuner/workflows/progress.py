@@ -6,33 +6,78 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tuner.control import StudyController
+from tuner.spec import StudySpec
+from tuner.workflows.gauge import Speed
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`share` of the expected work that is done, in 0..1; `seconds_left` at the pace so far, None while unknown."""
+    """`share` of the expected work that is done, in 0..1; `seconds_left`, None while unknown."""
 
     share: float
     seconds: float
     seconds_left: float | None
 
 
-def progress_of(controller: StudyController, *, seconds_this_session: float) -> Progress:
-    """The progress of a study, from the resource it has spent against what its schedule is expected to spend."""
+def progress_of(controller: StudyController, *, seconds_this_session: float, speed: Speed | None = None) -> Progress:
+    """The progress of a study, from the resource it has spent against what its schedule is expected to spend.
+
+    The time left follows from the `speed` of the workers as soon as a trial has said its pace, before any report;
+    without that, from the time that the work done so far has taken.
+    """
     budget = controller.budget
     seconds = max(controller.elapsed, seconds_this_session)
-    shares = [0.0]
-    if budget.trials is not None and controller.trials:
-        factor = getattr(controller.spec.scheduler, "reduction_factor", 1)
-        expected = budget.trials * _units_per_trial([trial.rungs for trial in controller.trials], factor)
-        shares.append(controller.units / max(expected, controller.units + _units_due(controller)))
-    if budget.epochs is not None:
-        shares.append(controller.units / budget.epochs)
+    if controller.ended:
+        return Progress(1.0, seconds, 0.0)
+    units = expected_units(controller)
+    shares = [0.0] if units is None else [controller.units / max(units, 1)]
     if budget.minutes is not None:
         shares.append(seconds / (budget.minutes * 60))
-    share = 1.0 if controller.ended else min(max(shares), 1.0)
+    share = min(max(shares), 1.0)
     left = seconds * (1 - share) / share if share > 0.02 else None
-    return Progress(share, seconds, 0.0 if controller.ended else left)
+    pace = None if speed is None else seconds_per_unit(controller, speed)
+    if speed is not None and pace is not None:
+        left = None if units is None else seconds_left(units - controller.units, pace, speed)
+        if budget.minutes is not None:
+            until_the_bell = max(budget.minutes * 60 - seconds, 0.0)
+            left = until_the_bell if left is None else min(left, until_the_bell)
+    return Progress(share, seconds, left)
+
+
+def seconds_left(units: float, seconds_per_unit: float, speed: Speed) -> float:
+    """How long `units` of resource will take: units · seconds per unit / (workers · efficiency), where what the
+    workers have done of it since their last reports is done.
+    """
+    work = max(units * seconds_per_unit - speed.seconds_under_way, 0.0)
+    return work / (speed.n_workers * speed.efficiency)
+
+
+def seconds_per_unit(controller: StudyController, speed: Speed) -> float | None:
+    """The mean over the trials of what a unit of resource takes: as measured where a trial has reported, else as it
+    says. None where no trial says anything.
+    """
+    if not speed.paces:
+        return None
+    said = [
+        trial.seconds / trial.resource if trial.resource else speed.paces[trial.number]
+        for trial in controller.trials
+        if trial.resource or trial.number in speed.paces
+    ]
+    return sum(said) / len(said)
+
+
+def expected_units(controller: StudyController) -> float | None:
+    """The resource that the study is expected to spend in all; None where only its time is limited, and before its
+    first trial.
+    """
+    budget = controller.budget
+    expected: list[float] = []
+    if budget.trials is not None and controller.trials:
+        by_trials = budget.trials * units_per_trial(controller.spec, [trial.rungs for trial in controller.trials])
+        expected.append(max(by_trials, controller.units + _units_due(controller)))
+    if budget.epochs is not None:
+        expected.append(max(budget.epochs, controller.units))
+    return min(expected, default=None)
 
 
 def _units_due(controller: StudyController) -> int:
@@ -40,8 +85,11 @@ def _units_due(controller: StudyController) -> int:
     return sum(trial.segment.until - trial.resource for trial in controller.running if trial.segment is not None)
 
 
-def _units_per_trial(rungs: Sequence[tuple[int, ...]], reduction_factor: int) -> float:
-    """The resource that a trial is expected to spend: at each rung, 1 in `reduction_factor` (η) goes on."""
+def units_per_trial(spec: StudySpec, rungs: Sequence[tuple[int, ...]]) -> float:
+    """The resource that a trial is expected to spend, over trials with these `rungs`: at each rung, 1 in
+    `reduction_factor` (η) goes on.
+    """
+    reduction_factor = getattr(spec.scheduler, "reduction_factor", 1)
     total = 0.0
     for ladder in rungs:
         surviving, before = 1.0, 0

@@ -19,6 +19,7 @@ from tuner.spec import Budget, StudySpec
 from tuner.store import JournalEntry, StudyState, StudyStore, Writer
 from tuner.workflows.driver import StudyDriver, Watch, unwatched
 from tuner.workflows.fit import check_fit
+from tuner.workflows.gauge import Gauge
 from tuner.workflows.places import claim_folder, study_folder
 from tuner.workflows.study import Study
 
@@ -89,7 +90,7 @@ def prepare(spec: StudySpec, objective: Any = None, options: Options = Options()
     check_fit(spec, objective)
     try:
         executor.check(job)
-        if hasattr(objective, "fetch"):
+        if getattr(objective, "__tuner_task__", False):
             objective.fetch()
     except BaseException:
         executor.close()
@@ -98,9 +99,15 @@ def prepare(spec: StudySpec, objective: Any = None, options: Options = Options()
 
 
 def run(
-    store: StudyStore, prepared: Prepared, watch: Watch = unwatched, *, extension: Extension | None = None
+    store: StudyStore,
+    prepared: Prepared,
+    watch: Watch = unwatched,
+    *,
+    extension: Extension | None = None,
+    gauge: Gauge | None = None,
 ) -> Study:
-    """Run a study, or go on with it, until it ends; nothing is run if it has, and is not extended.
+    """Run a study, or go on with it, until it ends; nothing is run if it has, and is not extended. `watch` is told of
+    every commit; `gauge` measures the workers meanwhile, for a watch that wants to know the time left.
 
     Raises StudyHeld if someone else is running it, RunFailed if it cannot go on. KeyboardInterrupt passes through, with
     everything reported so far kept and the lease given back.
@@ -112,7 +119,7 @@ def run(
         with _writing(store, spec.study) as writer:
             if command is not None:
                 store.post(spec.study, command)
-            driver = _driver(store, writer, prepared, watch)
+            driver = _driver(store, writer, prepared, watch, gauge)
             if not driver.ended:
                 prepared.executor.run(prepared.job, driver)
     finally:
@@ -132,16 +139,15 @@ def _make_study(store: StudyStore, spec: StudySpec, folder: Path) -> None:
         raise
 
 
-def _driver(store: StudyStore, writer: Writer, prepared: Prepared, watch: Watch) -> StudyDriver:
+def _driver(store: StudyStore, writer: Writer, prepared: Prepared, watch: Watch, gauge: Gauge | None) -> StudyDriver:
     """A driver that stands where the study's journal ends."""
     spec = prepared.spec
     journal = list(store.journal(spec.study))
     controller = StudyController(spec, make_sampler(spec), make_scheduler(spec.scheduler))
     controller.replay(entry.event for entry in journal)
     controller.on_driver_lost()
-    driver = StudyDriver(
-        controller, store, writer, prepared.job.folder, commands_seen=_last_command(journal), watch=watch
-    )
+    folder, seen = prepared.job.folder, _last_command(journal)
+    driver = StudyDriver(controller, store, writer, folder, commands_seen=seen, watch=watch, gauge=gauge)
     driver.follow_commands()
     driver.commit()
     return driver
@@ -203,6 +209,7 @@ def _job(spec: StudySpec, objective: Any, options: Options) -> Job:
         objective=objective,
         metric=spec.metric.name,
         folder=study_folder(spec),
+        unit=spec.scheduler.unit,
         resources=spec.resources,
         checkpoint=spec.checkpoint,
         timeouts=spec.timeouts,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, final
 
 from tuner import analysis
 from tuner.errors import StudyNotFound
-from tuner.records import CommandKind, Report, TrialState, TrialSummary
+from tuner.records import CommandKind, Details, Report, TrialState, TrialSummary
 from tuner.spec import Budget, StudySpec
 from tuner.store import StudyRecord, StudyStore
+from tuner.workflows.kept import Which, find_checkpoint, load_checkpoint
 from tuner.workflows.places import study_folder
 
 if TYPE_CHECKING:
@@ -79,6 +80,34 @@ class Study:
     def reports(self, trial: int | None = None) -> list[Report]:
         """The reports of the study, or of one trial, in the order they came."""
         return self._store.reports(self.name, trial)
+
+    def details(self, trial: int) -> list[tuple[int, Details]]:
+        """What a trial's reports carry besides numbers (curves within a report, events), by resource, in order."""
+        self.trial(trial)
+        return self._store.details(self.name, trial)
+
+    def load_checkpoint(self, trial: int, which: Which = "best") -> dict[str, Any]:
+        """The state that a trial gave to `trial.report`: with its best report by the study's metric, of those that have
+        a checkpoint, or with its "last".
+
+        Raises StudyNotFound for a trial that is not there, CheckpointError if there is no such checkpoint (any more).
+        """
+        self.trial(trial)
+        found = find_checkpoint(self.spec, self.reports(trial), which)
+        return load_checkpoint(self.folder, found, self.spec.scheduler.unit)
+
+    def save_weights(self, trial: int, path: str | Path, which: Which = "best") -> None:
+        """Write the weights that a Task's trial was evaluated with, as a safetensors file: name -> tensor.
+
+        Raises as `load_checkpoint`, and UserMistake for the checkpoint of a function of your own.
+        """
+        from tuner.training.weights import save_weights
+
+        save_weights(self.load_checkpoint(trial, which), path)
+
+    def steps_frame(self, trial: int) -> pd.DataFrame:
+        """One row per point of the curves within a trial's reports, by (resource, point)."""
+        return analysis.steps_frame(self.details(trial))
 
     def trials_frame(self) -> pd.DataFrame:
         """One row per trial."""

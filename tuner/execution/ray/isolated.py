@@ -1,26 +1,34 @@
 """`resources.isolate`: every segment in a fresh process, for objectives that leak memory, threads or settings.
 
 The worker starts `python -m tuner.execution.ray.isolated FD`, hands it the segment through a pipe, and passes its
-reports on. A process that dies takes only its segment with it.
+messages on. A process that dies takes only its segment with it.
 """
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
+import threading
+import time
 from multiprocessing.connection import Connection, Pipe
-from typing import Any
+from typing import Any, NoReturn, final
 
 from ray import cloudpickle
 
 from tuner.execution._base import Job
+from tuner.execution.abandoning import PATIENCE_SECONDS, Abandon
 from tuner.execution.trial_run import Send, run_segment
-from tuner.records import Decision, Ending, Failure, FailureKind, Report, Segment, SegmentEnd
+from tuner.records import Decision, Ending, Failure, FailureKind, Pace, Report, Segment, SegmentEnd
+
+ORPHAN_SECONDS = 1.0
+"""How often a segment's process looks whether its worker is still there."""
 
 
-def run_isolated(job: Job, segment: Segment, send: Send, *, device: str) -> SegmentEnd:
+def run_isolated(job: Job, segment: Segment, send: Send, *, abandon: Abandon, gpus: float) -> SegmentEnd:
     """As `run_segment`, in a process of its own."""
+    del abandon  # ends that process, not this one
     ours, theirs = Pipe()
     command = [sys.executable, "-m", "tuner.execution.ray.isolated", str(theirs.fileno())]
     with subprocess.Popen(command, pass_fds=[theirs.fileno()]) as process:  # noqa: S603 (this module)
@@ -28,10 +36,13 @@ def run_isolated(job: Job, segment: Segment, send: Send, *, device: str) -> Segm
         with ours:
             try:
                 ours.send(sys.path)
-                ours.send_bytes(cloudpickle.dumps((job, segment, device)))  # type: ignore[no-untyped-call]
+                ours.send_bytes(cloudpickle.dumps((job, segment, gpus)))  # type: ignore[no-untyped-call]
                 while not isinstance(message := ours.recv(), SegmentEnd):
-                    report, wait = message
-                    ours.send(send(report, wait=wait))
+                    if isinstance(message, Pace):
+                        send(message, wait=False)
+                    else:
+                        report, wait = message
+                        ours.send(send(report, wait=wait))
             except (EOFError, OSError):
                 return _died(segment, process.wait())
     return message
@@ -43,17 +54,52 @@ def _died(segment: Segment, code: int) -> SegmentEnd:
     return SegmentEnd(segment.trial, segment.index, Ending.FAILED, failure)
 
 
+@final
+class Line:
+    """The segment's end of the pipe. One thread writes at a time; answers are read by the objective's alone."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._lock = threading.Lock()
+        self._ended = False
+
+    def send(self, message: Report | Pace, /, *, wait: bool) -> Decision:
+        """See Send."""
+        with self._lock:
+            self._pipe.send(message if isinstance(message, Pace) else (message, wait))
+        decision: Any = Decision.CONTINUE if isinstance(message, Pace) else self._pipe.recv()
+        return Decision(decision)
+
+    def end(self, end: SegmentEnd) -> None:
+        """The last word."""
+        with self._lock:
+            self._ended = True
+            self._pipe.send(end)
+
+    def abandon(self, end: SegmentEnd) -> NoReturn:
+        """See tuner.execution.abandoning.Abandon."""
+        if self._lock.acquire(timeout=PATIENCE_SECONDS):
+            if self._ended:
+                self._lock.release()
+                sys.exit()
+            self._pipe.send(end)
+        os._exit(1)
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its worker is gone, be the objective stuck or not: nobody else would."""
+    while os.getppid() == parent:
+        time.sleep(ORPHAN_SECONDS)
+    os._exit(1)
+
+
 def _main(descriptor: int) -> None:
+    threading.Thread(target=_end_with, args=[os.getppid()], name="orphan", daemon=True).start()
     with Connection(descriptor) as pipe:
         sys.path[:] = pipe.recv()
-        job, segment, device = pickle.loads(pipe.recv_bytes())  # noqa: S301 (from the worker, through a pipe of its own)
-
-        def send(report: Report, *, wait: bool) -> Decision:
-            pipe.send((report, wait))
-            decision: Any = pipe.recv()
-            return Decision(decision)
-
-        pipe.send(run_segment(job, segment, send, device=device))
+        job, segment, gpus = pickle.loads(pipe.recv_bytes())  # noqa: S301 (from the worker, through a pipe of its own)
+        line = Line(pipe)
+        line.end(run_segment(job, segment, line.send, abandon=line.abandon, gpus=gpus))
 
 
 if __name__ == "__main__":

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import threading
 import time
-from typing import Any, final
+from typing import Any, NoReturn, final
 
 import ray
 
 from tuner.execution._base import Message
+from tuner.execution.abandoning import PATIENCE_SECONDS
 from tuner.execution.ray.mailbox import Answer, Envelope, Need
-from tuner.records import Decision, Ending, Failure, FailureKind, Report, Segment, SegmentEnd
+from tuner.records import Decision, Ending, Failure, FailureKind, Pace, Report, Segment, SegmentEnd
 
 PULSE_SECONDS = 0.2
 """How long a report that nobody waits for may stay with the worker."""
@@ -35,6 +37,8 @@ class Postbox:
         self._life: int = ray.get(mailbox.enter.remote(worker))
         self._lock = threading.Lock()
         self._outbox: list[Message] = []
+        self._pace: Pace | None = None
+        """The newest one, if it was not posted yet."""
         self._segment: Segment | None = None
         self._next: Segment | None = None
         self._told = Decision.CONTINUE
@@ -43,6 +47,7 @@ class Postbox:
 
     def pull(self, end: SegmentEnd | None) -> Segment | None:
         """Say how the last segment ended, and get the next; None when it is time to go home."""
+        self._segment = None  # it is over, whatever a watchdog may say of it from now on
         with self._lock:
             self._outbox.extend([end] if end else [])
             if self._next is None:
@@ -53,10 +58,13 @@ class Postbox:
             self._expect_report()
             return self._segment
 
-    def send(self, report: Report, *, wait: bool) -> Decision:
-        """Take a segment's report; the decision on it, or on those before it if it is not to be waited for."""
+    def send(self, message: Report | Pace, /, *, wait: bool) -> Decision:
+        """Take a segment's message; the decision on it, or on those before it if it is not to be waited for."""
         with self._lock:
-            self._outbox.append(report)
+            if isinstance(message, Pace):
+                self._pace = message
+                return self._told
+            self._outbox.append(message)
             if wait:
                 answer = self._exchange(Need.DECISION)
                 self._told = Decision.STOP if answer.close else answer.decision
@@ -64,14 +72,28 @@ class Postbox:
             self._expect_report()
             return self._told
 
+    def abandon(self, end: SegmentEnd) -> NoReturn:
+        """See tuner.execution.abandoning.Abandon: Tune starts the worker again."""
+        if self._is_over(end):
+            sys.exit()
+        # Whoever holds the lock for so long is stuck with it: then the worker is lost, and the segment with it.
+        if self._lock.acquire(timeout=PATIENCE_SECONDS):
+            if self._is_over(end):
+                self._lock.release()
+                sys.exit()
+            self._say_and_die(end)
+        os._exit(1)
+
     def broken(self, reason: str) -> None:
         """Say that this worker cannot work, and why."""
         ray.get(self._mailbox.post.remote(Envelope(self._worker, self._life, broken=reason)))
 
     def _exchange(self, need: Need) -> Answer:
         self._deadline = math.inf  # the driver may take its time
-        envelope = Envelope(self._worker, self._life, self._outbox, need)
-        self._outbox = []
+        # In front, as the answer is about the last message.
+        messages = [self._pace, *self._outbox] if self._pace else self._outbox
+        envelope = Envelope(self._worker, self._life, messages, need)
+        self._outbox, self._pace = [], None
         return ray.get(self._mailbox.post.remote(envelope)) or Answer()
 
     def _expect_report(self) -> None:
@@ -83,19 +105,29 @@ class Postbox:
         while True:
             time.sleep(PULSE_SECONDS)
             with self._lock:
-                if time.monotonic() > self._deadline and self._segment is not None:
-                    self._outbox.append(_silent(self._segment, self.timeout))
-                    self._exchange(Need.NOTHING)
-                    os._exit(1)  # a stuck objective cannot be ended otherwise; Tune starts the worker again
-                if self._outbox:
+                segment = self._segment
+                if time.monotonic() > self._deadline and segment is not None:
+                    self._say_and_die(_silent(segment, self.timeout))
+                if self._outbox or self._pace:
                     self._tell_news()
+
+    def _say_and_die(self, end: SegmentEnd) -> NoReturn:
+        """Post how the segment ended, and end this process: a stuck objective cannot be ended otherwise."""
+        self._outbox.append(end)
+        try:
+            self._exchange(Need.NOTHING)
+        finally:
+            os._exit(1)
+
+    def _is_over(self, end: SegmentEnd) -> bool:
+        return self._segment is None or self._segment.key != (end.trial, end.segment)
 
     def _tell_news(self) -> None:
         """Post what waits, and hear what is decided on it. A segment's end is the last that is said of it: on the
         reports of the present segment alone is there anything to hear.
         """
         deadline = self._deadline
-        if isinstance(self._outbox[-1], Report):
+        if self._outbox and isinstance(self._outbox[-1], Report):
             answer = self._exchange(Need.NEWS)
             self._told = Decision.STOP if answer.close else answer.decision
         else:

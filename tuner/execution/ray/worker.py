@@ -10,7 +10,6 @@ from typing import Any
 from ray import cloudpickle, tune
 
 from tuner.execution._base import Job
-from tuner.execution.devices import device_of
 from tuner.execution.failures import failure_of
 from tuner.execution.ray.isolated import run_isolated
 from tuner.execution.ray.postbox import Postbox
@@ -33,7 +32,7 @@ def work(tune_config: Mapping[str, Any], *, mailbox: Any, job_bytes: bytes, path
     end: SegmentEnd | None = None
     while (segment := postbox.pull(end)) is not None:
         try:
-            end = run(job, segment, postbox.send, device=device_of(gpus))
+            end = run(job, segment, postbox.send, abandon=postbox.abandon, gpus=gpus)
         except Exception as error:  # noqa: BLE001  # a full disk, a folder that went away: this segment's failure
             end = SegmentEnd(segment.trial, segment.index, Ending.FAILED, failure_of(error))
 
