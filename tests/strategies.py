@@ -53,7 +53,12 @@ def floats(draw, when=None):
         assume(low < high)
         rest = {"log": kind == "log"}
     axis = Float(low, high, none=draw(st.booleans()), when=when, **rest)
-    return Float(low, high, none=axis.none, when=when, prior=draw(st.none() | units.map(axis.from_unit)), **rest)
+    prior = draw(st.none() | units.map(axis.from_unit))
+    return Float(low, high, none=axis.none, when=when, prior=prior, sure=draw(_sure(prior)), **rest)
+
+
+def _sure(prior):
+    return st.just("medium") if prior is None else st.sampled_from(["low", "medium", "high"])
 
 
 @st.composite
@@ -70,7 +75,8 @@ def ints(draw, when=None):
 def choices(draw, when=None):
     """A Choice of up to five values."""
     values = draw(st.lists(scalars, min_size=1, max_size=5, unique_by=lambda value: (isinstance(value, bool), value)))
-    return Choice(tuple(values), when=when, prior=draw(st.none() | st.sampled_from(values)))
+    prior = draw(st.none() | st.sampled_from(values))
+    return Choice(tuple(values), when=when, prior=prior, sure=draw(_sure(prior)))
 
 
 def axes(when=None):

@@ -3,7 +3,7 @@
 import pytest
 
 from tuner.errors import SpecError
-from tuner.space import Choice, Float, FrozenDict, Int, SearchSpace, parse_axis
+from tuner.space import Choice, Float, FrozenDict, Int, SearchSpace, axis_to_dict, parse_axis
 
 EDGES = [
     Float(0, 0.3, step=0.1),
@@ -121,6 +121,13 @@ MISTAKES = [
     ({"choice": [1], "log": True}, "log", "unknown key for choice", "Allowed: when, prior"),
     ({"float": [0, 1], "none": "yes"}, "none", "got 'yes'", "true or false"),
     ({"float": [0, 1], "prior": 2}, "prior", "2 is not", "inside its range"),
+    ({"float": [0, 1], "prior": {"value": 2}}, "prior.value", "2 is not", "inside its range"),
+    ({"float": [0, 1], "prior": {"value": "a"}}, "prior.value", "'a'", "inside its range"),
+    ({"float": [0, 1], "prior": {"value": 0.5, "sure": "hihg"}}, "prior.sure", "'hihg'", "Did you mean 'high'?"),
+    ({"float": [0, 1], "prior": {"value": 0.5, "sure": 3}}, "prior.sure", "got 3", "low, medium, high"),
+    ({"float": [0, 1], "prior": {"sure": "high"}}, "prior", "no value", "sure: high"),
+    ({"float": [0, 1], "prior": {"value": 0.5, "width": 1}}, "prior.width", "unknown key", "value, sure"),
+    ({"float": [0, 1], "sure": "high"}, "sure", "unknown key", "Allowed"),
     ({"float": [0, 1], "lgo": True}, "lgo", "unknown key", "Did you mean 'log'?"),
     ({"flaot": [0, 1]}, "flaot", "'flaot'", "Did you mean 'float'?"),
     ({"float": [0, 1], "int": [0, 1]}, "", "'int'", "For example"),
@@ -139,6 +146,17 @@ def test_mistakes_in_an_axis(form, path, given, remedy):
     assert caught.value.path == path
     assert given in str(caught.value)
     assert remedy in str(caught.value)
+
+
+def test_a_prior_says_how_sure_it_is():
+    plain, sure = parse_axis({"float": [0, 1], "prior": 0.5}), parse_axis({"float": [0, 1], "prior": {"value": 0.5}})
+    assert plain == sure == Float(0, 1, prior=0.5, sure="medium")
+    assert axis_to_dict(plain) == {"float": [0.0, 1.0], "prior": 0.5}
+    choice = Choice(("a", "b"), prior="b", sure="low")
+    assert axis_to_dict(choice) == {"choice": ["a", "b"], "prior": {"value": "b", "sure": "low"}}
+    assert parse_axis(axis_to_dict(choice)) == choice
+    with pytest.raises(SpecError, match="sure of what"):
+        Int(0, 3, sure="high")
 
 
 def _chain(**parents):

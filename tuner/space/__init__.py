@@ -1,6 +1,6 @@
 """Search spaces: axes, conditions, and the unit cube they are sampled from."""
 
-from tuner.space.axes import NONE_SHARE, Axis, Choice, Float, Int
+from tuner.space.axes import NONE_SHARE, Axis, Choice, Float, Int, Sure
 from tuner.space.checks import Condition, check_name, check_value, same_value
 from tuner.space.forms import axis_to_dict, describe, parse_axis
 from tuner.space.frozen import FrozenDict
@@ -15,6 +15,7 @@ __all__ = [
     "FrozenDict",
     "Int",
     "SearchSpace",
+    "Sure",
     "axis_to_dict",
     "check_name",
     "check_value",

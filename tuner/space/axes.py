@@ -3,6 +3,9 @@
 Each knows which values it allows (`contains`), how a number of the unit interval becomes one of them (`from_unit`), the
 way back (`to_unit`), how many values it has (`cardinality`) and a few evenly spread ones (`grid`). An axis with `none`
 may also be off: its value is then None, and `from_unit` gives that the share `NONE_SHARE` of the interval.
+
+`prior` is a value that is thought to be good, and `sure` says how sure that is: the study tries it first, and searches
+around it as long as that pays (tuner/search/belief.py).
 """
 
 from __future__ import annotations
@@ -10,8 +13,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
-from tuner.errors import SpecError, shown
+from tuner.errors import SpecError, did_you_mean, shown
 from tuner.records import Value
 from tuner.space.checks import (
     Condition,
@@ -30,6 +34,9 @@ from tuner.space.scale import BELOW_ONE, at_step, clamp, interpolate, narrow, po
 NONE_SHARE = 0.1
 """The share of the unit interval that means "off" on an axis with `none`."""
 
+Sure = Literal["low", "medium", "high"]
+"""How sure a person is of an axis's `prior`."""
+
 
 @dataclass(frozen=True)
 class Float:
@@ -42,6 +49,7 @@ class Float:
     none: bool = False
     when: Condition | None = None
     prior: float | None = None
+    sure: Sure = "medium"
 
     def __post_init__(self) -> None:
         for name in ("low", "high"):
@@ -130,6 +138,7 @@ class Int:
     none: bool = False
     when: Condition | None = None
     prior: int | None = None
+    sure: Sure = "medium"
 
     def __post_init__(self) -> None:
         for name in ("low", "high", "step"):
@@ -200,6 +209,7 @@ class Choice:
     values: tuple[Value, ...]
     when: Condition | None = None
     prior: Value = None
+    sure: Sure = "medium"
 
     def __post_init__(self) -> None:
         if isinstance(self.values, str | bytes) or not isinstance(self.values, Sequence):
@@ -252,7 +262,7 @@ Axis = Float | Int | Choice
 
 
 def _settle(axis: Axis) -> None:
-    """What all axes share: a condition that cannot change, and a prior that the axis contains."""
+    """What all axes share: a condition that cannot change, a prior that the axis contains, and how sure it is."""
     if axis.when is not None:
         object.__setattr__(axis, "when", frozen_condition(axis.when))
     if axis.prior is not None:
@@ -261,6 +271,14 @@ def _settle(axis: Axis) -> None:
             raise SpecError(
                 f"{axis.prior!r} is not a value of the axis", path="prior", hint="Give a value inside its range."
             )
+    if axis.sure not in get_args(Sure):
+        raise SpecError(
+            f"no such word: got {shown(axis.sure)}", path="sure", hint=did_you_mean(str(axis.sure), get_args(Sure))
+        )
+    if axis.prior is None and axis.sure != "medium":
+        raise SpecError(
+            f"sure of what? There is no prior: got {shown(axis.sure)}", path="sure", hint="Give a prior besides."
+        )
 
 
 def _with_none(values: Sequence[Value], none: bool) -> list[Value]:

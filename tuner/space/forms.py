@@ -28,9 +28,29 @@ def parse_axis(data: Any) -> Axis:
     for option in options:
         if option not in allowed:
             raise SpecError(f"unknown key for {kind}", path=str(option), hint=did_you_mean(str(option), allowed))
-    if kind == "choice":
-        return Choice(data[kind], **options)
-    return _ranged(kind, data[kind], options)
+    options |= _prior(options.get("prior"))
+    try:
+        return Choice(data[kind], **options) if kind == "choice" else _ranged(kind, data[kind], options)
+    except SpecError as error:
+        raise _within_prior(error, data.get("prior")) from None
+
+
+def _prior(given: Any) -> dict[str, Any]:
+    """A prior's YAML form, a value or {value: .., sure: ..}, as an axis's arguments."""
+    if not isinstance(given, Mapping):
+        return {}
+    for key in given:
+        if key not in ("value", "sure"):
+            raise SpecError("unknown key", path=f"prior.{key}", hint=did_you_mean(str(key), ["value", "sure"]))
+    if given.get("value") is None:
+        raise SpecError(f"no value, got {shown(dict(given))}", path="prior", hint="Such as {value: 0.001, sure: high}.")
+    return {"prior": given["value"], "sure": given.get("sure", "medium")}
+
+
+def _within_prior(error: SpecError, given: Any) -> SpecError:
+    """The error of an axis, its path as in YAML, where `sure` stands below `prior`."""
+    below = {"sure": "prior.sure", "prior": "prior.value"} if isinstance(given, Mapping) else {}
+    return SpecError(error.message, path=below.get(error.path, error.path), hint=error.hint)
 
 
 def _kind(data: Mapping[Any, Any]) -> str:
@@ -66,6 +86,8 @@ def axis_to_dict(axis: Axis) -> dict[str, Any]:
         value = getattr(axis, option.name)
         if option.name in _OPTIONS and value != option.default:
             body[option.name] = {k: list(v) for k, v in value.items()} if option.name == "when" else value
+    if axis.sure != "medium":
+        body["prior"] = {"value": axis.prior, "sure": axis.sure}
     return body
 
 

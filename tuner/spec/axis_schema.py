@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
+
+from tuner.space import Sure
 
 _SCALAR: dict[str, Any] = {"type": ["boolean", "number", "string", "null"]}
 
@@ -15,6 +17,22 @@ _WHEN = {
     "minProperties": 1,
     "additionalProperties": {"anyOf": [_SCALAR, {"type": "array", "minItems": 1, "items": _SCALAR}]},
 }
+
+
+def _prior(value: dict[str, Any]) -> dict[str, Any]:
+    sure = {"enum": list(get_args(Sure)), "default": "medium", "description": "How sure you are of it."}
+    return {
+        "description": "A good value: tried first, and searched around as long as that pays.",
+        "anyOf": [
+            value,
+            {
+                "type": "object",
+                "properties": {"value": value, "sure": sure},
+                "required": ["value"],
+                "additionalProperties": False,
+            },
+        ],
+    }
 
 
 def _form(kind: str, body: dict[str, Any], description: str, **options: Any) -> dict[str, Any]:
@@ -36,7 +54,7 @@ def _options(number: str) -> dict[str, Any]:
         "log": {"type": "boolean", "default": False, "description": "Search the logarithm: low must be above 0."},
         "step": {"type": number, "exclusiveMinimum": 0, "description": "Only low + k * step."},
         "none": {"type": "boolean", "default": False, "description": "The axis may also be off: null."},
-        "prior": {"type": number, "description": "A good value, tried first."},
+        "prior": _prior({"type": number}),
     }
 
 
@@ -51,7 +69,7 @@ SPACE_SCHEMA: dict[str, Any] = {
                 "choice",
                 {"type": "array", "minItems": 1, "items": _SCALAR, "description": "The values."},
                 "One of several values, without an order.",
-                prior={**_SCALAR, "description": "A good value, tried first."},
+                prior=_prior(_SCALAR),
             ),
         ]
     },
