@@ -8,7 +8,8 @@ from contextlib import closing
 from functools import partial
 
 import pytest
-from stores import CHECKS
+import store_comparisons
+import stores
 
 from tuner.store import open_store
 
@@ -19,11 +20,13 @@ SERVERS = os.environ.get("TUNER_TEST_STORES", "").split()
 def opener(request, tmp_path):
     url = f"sqlite:///{tmp_path / 'runs' / 'tuner.db'}" if request.param == "sqlite" else SERVERS[request.param]
     with closing(open_store(url)) as store:
+        for record in store.comparisons.all():
+            store.comparisons.delete(record.plan.name)
         for study in store.studies():
             store.delete(study.name)
     return partial(open_store, url)
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", [*stores.CHECKS, *store_comparisons.CHECKS], ids=lambda check: check.__name__)
 def test_contract(check, opener):
     check(opener)

@@ -1,4 +1,4 @@
-"""The store: studies, their journals, trials and commands, in SQLite or PostgreSQL."""
+"""The store: studies, their journals, trials and commands, and comparisons of them, in SQLite or PostgreSQL."""
 
 from tuner.store._base import (
     Holder,
@@ -9,6 +9,7 @@ from tuner.store._base import (
     StudyStore,
     Writer,
 )
+from tuner.store._comparisons import ComparisonPlan, ComparisonRecord, ComparisonRun, Comparisons, Replay
 from tuner.store.lease import HEARTBEAT_SECONDS, LEASE_SECONDS
 from tuner.store.opening import default_store_url, open_store
 from tuner.store.sql_store import SqlStore
@@ -16,9 +17,14 @@ from tuner.store.sql_store import SqlStore
 __all__ = [
     "HEARTBEAT_SECONDS",
     "LEASE_SECONDS",
+    "ComparisonPlan",
+    "ComparisonRecord",
+    "ComparisonRun",
+    "Comparisons",
     "Holder",
     "JournalEntry",
     "PostedCommand",
+    "Replay",
     "SqlStore",
     "StudyRecord",
     "StudyState",

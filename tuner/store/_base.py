@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tuner.records import Command, Details, Event, Report, TrialSummary
 from tuner.spec import StudySpec
+
+if TYPE_CHECKING:
+    from tuner.store._comparisons import Comparisons
 
 
 class StudyState(StrEnum):
@@ -130,6 +133,11 @@ class StudyStore(Protocol):
 
     def commands(self, name: str, after: int = 0) -> list[PostedCommand]:
         """The commands with numbers above `after`, in order."""
+        ...
+
+    @property
+    def comparisons(self) -> Comparisons:
+        """Comparisons, and which of the studies are their runs."""
         ...
 
     def close(self) -> None: ...

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from sqlalchemy import Connection, insert, inspect, select, update
 
 from tuner.errors import StoreError
-from tuner.store.tables import METADATA, details, schema
+from tuner.store.tables import METADATA, comparisons, details, runs, schema
 
 
 def _reports_with_details(connection: Connection) -> None:
@@ -19,13 +19,19 @@ def _reports_with_details(connection: Connection) -> None:
     details.create(connection)
 
 
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {2: _reports_with_details}
+def _comparisons(connection: Connection) -> None:
+    comparisons.create(connection)
+    runs.create(connection)
+
+
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {2: _reports_with_details, 3: _comparisons}
 """Version -> what makes it of the version before. Version 1 was the first and needs none."""
 
 READABLE = 1
 """The oldest version that can be read as it is, so that looking at a store changes nothing."""
 
 DETAILS_SINCE = 2
+COMPARISONS_SINCE = 3
 
 
 def newest() -> int:

@@ -172,6 +172,11 @@ def posted_command(row: RowMapping) -> PostedCommand:
     return PostedCommand(row["number"], row["time"], event.command)
 
 
+def study_row(spec: StudySpec, now: float) -> Row:
+    """The row of a new study, without its id."""
+    return {"name": spec.study, "spec": spec_text(spec), "digest": spec.digest(), "created": now, "updated": now}
+
+
 def spec_text(spec: StudySpec) -> str:
     """A spec as it is stored."""
     return json.dumps(spec.to_dict(), allow_nan=False)

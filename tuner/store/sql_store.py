@@ -11,13 +11,15 @@ from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from tuner.errors import StoreError, StudyExists, StudyNotFound
-from tuner.records import Command, Details, Event, Report, Reported, TrialSummary
+from tuner.records import Command, Details, Event, Report, TrialSummary
 from tuner.spec import StudySpec
 from tuner.store import lease, rows
 from tuner.store._base import JournalEntry, PostedCommand, StudyRecord, StudyState, Writer
 from tuner.store.database import Database
-from tuner.store.dialects import insert_many, upsert
+from tuner.store.dialects import upsert
+from tuner.store.entries import insert_entries
 from tuner.store.migrations import DETAILS_SINCE, stored_version
+from tuner.store.sql_comparisons import SqlComparisons, refuse_comparison
 from tuner.store.tables import commands, details, journal, studies, trials
 
 Clock = Callable[[], float]
@@ -33,19 +35,15 @@ class SqlStore:
     def __init__(self, database: Database, clock: Clock = time.time) -> None:
         self._database = database
         self._clock = clock
+        self.comparisons = SqlComparisons(database, clock)
+        """See tuner.store.Comparisons."""
 
     def create(self, spec: StudySpec) -> StudyRecord:
-        now = self._clock()
-        row = {
-            "name": spec.study,
-            "spec": rows.spec_text(spec),
-            "digest": spec.digest(),
-            "created": now,
-            "updated": now,
-        }
+        row = rows.study_row(spec, self._clock())
         if self._database.absent():
             raise StoreError(f"{self._database.place} was opened for reading, and is not there")
         with self._database.writing() as connection:
+            refuse_comparison(connection, spec.study)
             try:
                 connection.execute(insert(studies).values(row))
             except IntegrityError:
@@ -200,16 +198,8 @@ class SqlWriter:
             before = connection.execute(_N_EVENTS, {"study": self._study}).scalar() or 0
             changes = {"updated": now, "heartbeat": now, "events": before + len(events), **rows.last_word(events)}
             lease.keep(connection, self._study, self._token, self._name, changes)
-            added = [rows.journal_row(self._study, before + i, now, event) for i, event in enumerate(events, 1)]
-            if added:
-                insert_many(connection, journal, added)
-            besides = [
-                rows.details_row(self._study, before + i, event.report, event.report.details)
-                for i, event in enumerate(events, 1)
-                if isinstance(event, Reported) and event.report.details is not None
-            ]
-            if besides:
-                insert_many(connection, details, besides)
+            entries = [JournalEntry(before + i, now, event) for i, event in enumerate(events, 1)]
+            insert_entries(connection, self._study, entries)
             if changed:
                 connection.execute(self._upsert_trials, changed)
 

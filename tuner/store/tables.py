@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    UniqueConstraint,
 )
 
 
@@ -129,4 +130,26 @@ commands = Table(
     _number(),
     Column("time", Double, nullable=False),
     Column("body", Text, nullable=False),  # a Commanded event
+)
+
+comparisons = Table(
+    "comparisons",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(100), nullable=False, unique=True),
+    Column("spec", Text, nullable=False),  # StudySpec.to_dict() as JSON
+    Column("methods", Text, nullable=False),  # JSON: a list of names
+    Column("repeats", Integer, nullable=False),
+    Column("replay", Text),  # JSON of a Replay; NULL where the runs train
+    Column("created", Double, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    METADATA,
+    _study(),
+    Column("comparison", Integer, ForeignKey("comparisons.id", ondelete="CASCADE"), nullable=False),
+    Column("method", String(100), nullable=False),
+    Column("repeat", Integer, nullable=False),
+    UniqueConstraint("comparison", "method", "repeat"),
 )

@@ -1,0 +1,174 @@
+"""Stores of older versions and damaged ones: what is read, what is migrated, and what is said."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, text
+
+from tuner.errors import StoreError, StudyNotFound
+from tuner.records import Command, CommandKind, Details, Reported, StudyEnded
+from tuner.store import (
+    ComparisonPlan,
+    ComparisonRun,
+    Replay,
+    StudyState,
+    migrations,
+    open_store,
+)
+from tuner.store.tables import METADATA, schema
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "store_v3.db"
+GOLDEN_1, GOLDEN_2 = GOLDEN.with_name("store_v1.db"), GOLDEN.with_name("store_v2.db")
+RUN = ComparisonRun("compared", "asha+tpe", 2, "compared.asha-tpe.2")
+NO_DETAILS = Details()
+THE_DETAILS = Details({"loss": (1.5, float("nan")), "lr": (0.1, 0.2)}, ("the loss scale fell to 32768",))
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "runs" / "tuner.db"
+
+
+def refused(file, sign, **options):
+    with pytest.raises(StoreError, match=sign) as caught:
+        open_store(file, **options).studies()
+    error = caught.value
+    assert error.__cause__ is None
+    assert error.__context__ is None or error.__suppress_context__, "the person sees no traceback of a library"
+    return error
+
+
+def test_reading_migrates_nothing(file, monkeypatch):
+    open_store(file).close()
+    before = file.read_bytes()
+    monkeypatch.setattr(migrations, "MIGRATIONS", {4: lambda connection: None})
+    assert open_store(file, create=False).names() == [], "an older one is read as it is"
+    monkeypatch.setattr(migrations, "READABLE", 4)
+    assert "Bring it up to date" in str(
+        refused(file, r"older version of tuner \(schema 3; this one reads 4\)", create=False)
+    )
+    assert file.read_bytes() == before
+    open_store(file).close()
+    assert open_store(file, create=False).names() == []
+
+
+def test_an_older_store_is_read_as_it_is_and_migrated_when_it_is_written(tmp_path):
+    shutil.copy(GOLDEN_1, tmp_path / "old.db")
+    before = (tmp_path / "old.db").read_bytes()
+    with closing(open_store(tmp_path / "old.db", create=False)) as store:
+        assert [report.resource for report in store.reports("golden", 0)] == [1]
+        assert store.details("golden", 0) == []
+        assert (tmp_path / "old.db").read_bytes() == before
+        report = replace(store.reports("golden", 0)[0], resource=2, details=Details({}, ("hello",)))
+        writer = store.write("golden")
+        writer.append([Reported(report)])
+        writer.release()
+        assert store.details("golden", 0) == [(2, Details({}, ("hello",)))]
+
+
+DAMAGE = {
+    "config": ("UPDATE trials SET config = '{'", lambda store: store.trials("golden"), "the trials of study 'golden'"),
+    "state": ("UPDATE trials SET state = 'odd'", lambda store: store.trials("golden"), "the trials of study 'golden'"),
+    "event": ("UPDATE journal SET body = '{}'", lambda store: list(store.journal("golden")), "the journal of study"),
+    "curves": ("UPDATE details SET curves = '{'", lambda store: store.details("golden", 0), "the details of trial 0"),
+    "events": ("UPDATE details SET events = '3'", lambda store: store.details("golden", 0), "the details of trial 0"),
+    "report": ("UPDATE journal SET body = 'x'", lambda store: store.reports("golden"), "the journal of study"),
+    "command": ("UPDATE commands SET body = ''", lambda store: store.commands("golden"), "the commands of study"),
+    "methods": ("UPDATE comparisons SET methods = '{'", lambda store: store.comparisons.all(), "comparison 'compared'"),
+    "replay": ("UPDATE comparisons SET replay = '7'", lambda store: store.comparisons.all(), "comparison 'compared'"),
+    "spec": ("UPDATE studies SET spec = '[]'", lambda store: store.study("golden"), "study 'golden' has a spec that"),
+}
+
+
+@pytest.mark.parametrize(("statement", "look", "said"), DAMAGE.values(), ids=DAMAGE)
+def test_damaged_rows_are_told(tmp_path, statement, look, said):
+    shutil.copy(GOLDEN, tmp_path / "old.db")
+    with closing(sqlite3.connect(tmp_path / "old.db", isolation_level=None)) as connection:
+        connection.execute(statement)
+    with closing(open_store(tmp_path / "old.db")) as store:
+        with pytest.raises(StoreError, match=said):
+            look(store)
+        assert set(store.names()) == {"golden", "empty", RUN.study}
+        store.delete("golden")
+        assert set(store.names()) == {"empty", RUN.study}
+
+
+@pytest.mark.parametrize("golden", [GOLDEN_1, GOLDEN_2, GOLDEN], ids=lambda path: path.stem)
+def test_golden_stores_open(tmp_path, golden):
+    shutil.copy(golden, tmp_path / "old.db")
+    with closing(open_store(tmp_path / "old.db")) as store:
+        assert {study.name for study in store.studies()} - {RUN.study} == {"golden", "empty"}
+        assert store.comparisons.runs() == ([RUN] if golden is GOLDEN else [])
+        study = store.study("golden")
+        assert (study.state, study.reason, study.events) == (StudyState.FINISHED, "done", 4)
+        assert study.spec.study == "golden"
+        entries = list(store.journal("golden"))
+        assert [entry.number for entry in entries] == [1, 2, 3, 4]
+        assert isinstance(entries[1].event, Reported)
+        assert isinstance(entries[3].event, StudyEnded)
+        (trial,) = store.trials("golden")
+        assert (trial.value, trial.config) == (0.5, {"lr": 1e-05})
+        assert trial.gap != trial.gap
+        assert store.commands("golden")[0].command == Command(CommandKind.STOP, "anna", trial=0)
+        ((resource, details),) = store.details("golden", 0) or [(1, NO_DETAILS)]
+        assert (resource, repr(details)) == (1, repr(NO_DETAILS if golden is GOLDEN_1 else THE_DETAILS))
+        with closing(open_store(tmp_path / "new.db")) as new:
+            assert shape(store) == shape(new)
+
+
+def test_a_golden_comparison(tmp_path):
+    shutil.copy(GOLDEN, tmp_path / "old.db")
+    with closing(open_store(tmp_path / "old.db")) as store:
+        plan = store.comparisons.find("compared").plan
+        assert (plan.methods, plan.repeats, plan.replay) == (
+            ("random", "asha+tpe"),
+            3,
+            Replay("mnist.parquet", "ab", 8),
+        )
+        assert [(entry.number, entry.time) for entry in store.journal(RUN.study)] == [(1, 1_800_000_001.5)]
+
+
+def test_an_older_store_has_no_comparisons_until_it_is_written(tmp_path):
+    shutil.copy(GOLDEN_2, tmp_path / "old.db")
+    with closing(open_store(tmp_path / "old.db", create=False)) as store:
+        assert store.comparisons.all() == store.comparisons.runs() == []
+        with pytest.raises(StudyNotFound, match="no comparison 'compared'"):
+            store.comparisons.find("compared")
+        plan = ComparisonPlan(store.study("golden").spec.model_copy(update={"study": "compared"}), ("random",), 1)
+        assert store.comparisons.create(plan).plan == plan
+
+
+def shape(store):
+    """The tables' columns and keys, and the indexes."""
+    with store._database.reading() as connection:
+        return {
+            table: [
+                connection.execute(text(f"PRAGMA {pragma}({table})")).all()
+                for pragma in ("table_info", "foreign_key_list", "index_list")
+            ]
+            for table in METADATA.tables
+        }
+
+
+def test_migrations_run_once_and_in_one_transaction(file, monkeypatch):
+    open_store(file).close()
+
+    def second(connection):
+        connection.execute(text("ALTER TABLE studies ADD COLUMN colour TEXT"))
+
+    def third(connection):
+        connection.execute(insert(schema).values(version=5))
+        raise OSError("the light went out")
+
+    monkeypatch.setattr(migrations, "MIGRATIONS", {4: second, 5: third})
+    with pytest.raises(OSError, match="light"):
+        open_store(file)
+    monkeypatch.setattr(migrations, "MIGRATIONS", {4: second})
+    for _ in range(2):
+        with closing(open_store(file)) as store, store._database.reading() as connection:
+            assert migrations.stored_version(connection) == 4
+            assert connection.execute(text("SELECT count(colour) FROM studies")).scalar() == 0
