@@ -1,0 +1,57 @@
+"""SMAC3's multi-fidelity facade (Hyperband with a random forest), by its own ask and tell."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from pathlib import Path
+
+from clock import Job
+from ConfigSpace import Configuration
+from configspace_axes import configspace, plain
+from problem import Problem
+from smac import MultiFidelityFacade, Scenario
+from smac.runhistory import StatusType, TrialValue
+
+N_TRIALS = 10_000
+"""More evaluations than the budget has units: the clock ends the study."""
+
+
+def make(name: str, problem: Problem, seed: int, budget: int) -> Smac:  # noqa: ARG001 (one method)
+    return Smac(problem, seed)
+
+
+class Smac:
+    """Its rungs are its own, max_resource / 3^k, rounded to whole units. A NaN is told as a crash."""
+
+    def __init__(self, problem: Problem, seed: int) -> None:
+        scenario = Scenario(
+            configspace(problem.space, seed),
+            name="benchmark",
+            output_directory=Path(tempfile.mkdtemp(prefix="smac-")),
+            deterministic=True,
+            min_budget=1,
+            max_budget=problem.max_resource,
+            n_trials=N_TRIALS,
+            seed=seed,
+        )
+        self._smac = MultiFidelityFacade(scenario, _never_called, logging_level=50, overwrite=True)
+        self._space = problem.space
+        self._trials: dict[Configuration, int] = {}
+
+    def ask(self) -> Job:
+        info = self._smac.ask()
+        trial = self._trials.setdefault(info.config, len(self._trials))
+        return Job(trial, plain(self._space, info.config), max(1, round(info.budget)), info)
+
+    def tell(self, job: Job, resource: int, loss: float) -> bool:
+        if resource == job.until or math.isnan(loss):
+            crashed = math.isnan(loss)
+            value = TrialValue(math.inf, status=StatusType.CRASHED) if crashed else TrialValue(loss)
+            self._smac.tell(job.tag, value, save=False)
+            return False
+        return True
+
+
+def _never_called(config: Configuration, budget: float, seed: int) -> float:
+    raise NotImplementedError("evaluations are asked for and told")
