@@ -1,0 +1,77 @@
+"""From a study's journal to the trace that comparisons are made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from tuner.analysis.comparison.trace import Trace
+from tuner.records import Commanded, CommandKind, Ending, Event, Reported, SegmentEnded, SegmentIssued
+from tuner.spec import Budget, StudySpec
+from tuner.store import JournalEntry
+
+
+def trace_of(journal: Iterable[JournalEntry], spec: StudySpec) -> Trace:
+    """What the study of `spec` saw, a row per report.
+
+    Seconds are those of running, as the journal's entries are stamped (to the fraction of a second after which reports
+    that nobody waits for are committed): the time between two sessions is nobody's. With `metric.value: best` a report
+    counts as its trial's best so far.
+    """
+    rows: list[tuple[float, int, int, int, int, float]] = []
+    seconds, before, units, n_trials = 0.0, math.nan, 0, 0
+    reached: dict[int, int] = {}
+    best: dict[int, float] = {}
+    for entry in journal:
+        if not (math.isnan(before) or _begins_session(entry.event)):
+            seconds += max(entry.time - before, 0.0)
+        before = entry.time
+        if isinstance(entry.event, SegmentIssued):
+            n_trials = max(n_trials, entry.event.segment.trial + 1)
+        elif isinstance(entry.event, Reported):
+            report = entry.event.report
+            units += report.resource - reached.get(report.trial, 0)
+            reached[report.trial] = report.resource
+            loss = spec.metric.loss(report.metrics.get(spec.metric.name))
+            if spec.metric.value == "best":
+                loss = best[report.trial] = min(loss, best.get(report.trial, math.inf))
+            rows.append((seconds, units, n_trials, report.trial, report.resource, loss))
+    return _trace(rows, spec.scheduler.max_resource)
+
+
+def within(trace: Trace, budget: Budget) -> Trace:
+    """The part of a trace that its study saw within `budget`.
+
+    The last segments of a study, which end what was begun, may go beyond it; so may one that was extended since.
+    """
+    there = (
+        (trace.trials <= (math.inf if budget.trials is None else budget.trials))
+        & (trace.units <= (math.inf if budget.epochs is None else budget.epochs))
+        & (trace.seconds <= (math.inf if budget.minutes is None else budget.minutes * 60))
+    )
+    return Trace(
+        trace.seconds[there],
+        trace.units[there],
+        trace.trials[there],
+        trace.trial[there],
+        trace.resource[there],
+        trace.loss[there],
+        trace.max_resource,
+    )
+
+
+def _begins_session(event: Event) -> bool:
+    """Whether nobody ran the study just before: its first word is what became of the segments that were under way, or
+    that it was extended.
+    """
+    if isinstance(event, SegmentEnded):
+        return event.end.ending is Ending.INTERRUPTED
+    return isinstance(event, Commanded) and event.command.kind is CommandKind.EXTEND
+
+
+def _trace(rows: list[tuple[float, int, int, int, int, float]], max_resource: int) -> Trace:
+    seconds, units, trials, trial, resource, loss = np.array(rows, dtype=np.float64).reshape(-1, 6).T
+    whole = (column.astype(np.int64) for column in (trials, trial, resource))
+    return Trace(seconds, units, *whole, loss=loss, max_resource=max_resource)

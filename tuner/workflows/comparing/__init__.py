@@ -1,0 +1,1 @@
+"""Comparing methods: the same study at an equal budget, repeated, live or replayed."""
