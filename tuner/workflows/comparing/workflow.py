@@ -1,0 +1,133 @@
+"""Running a comparison, or going on with it: every run is a study of the store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tuner.errors import StudyExists
+from tuner.store import ComparisonPlan, ComparisonRun, StudyStore
+from tuner.workflows import run as workflow
+from tuner.workflows.comparing.planning import extended, runs_of, spec_of
+from tuner.workflows.comparing.processes import in_processes
+from tuner.workflows.comparing.replaying import Task, replay
+from tuner.workflows.driver import Watch, unwatched
+from tuner.workflows.gauge import Gauge
+from tuner.workflows.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a comparison is: `done` of `n_runs` runs; `run` ended a moment ago, or (live) begins."""
+
+    done: int
+    n_runs: int
+    run: ComparisonRun
+
+
+Tell = Callable[[Standing], None]
+
+
+def settle(store: StudyStore, plan: ComparisonPlan, *, budget_asked: bool = True) -> tuple[ComparisonPlan, bool]:
+    """The plan as it is to be run, and whether its comparison is there already: then what is new of it is added.
+
+    A budget that nobody asked for is that of the comparison that is there. Raises StudyExists if the name belongs to a
+    study, or to a comparison of something else.
+    """
+    there = {record.plan.name: record.plan for record in store.comparisons.all()}.get(plan.name)
+    if there is None:
+        if plan.name in store.names():
+            raise StudyExists(f"there is a study {plan.name!r} already", hint="Choose another --name.")
+        return plan, False
+    if not budget_asked:
+        plan = replace(plan, spec=plan.spec.model_copy(update={"budget": there.spec.budget}))
+    grown = extended(there, plan)
+    if grown is None:
+        differing = workflow.differences(there.spec, plan.spec) or [_replays(there, plan)]
+        raise StudyExists(
+            f"comparison {plan.name!r} exists and is another one: {'; '.join(differing)}",
+            hint="Choose another --name, or delete the old one: tune delete.",
+        )
+    return grown, True
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """How to run a comparison, as opposed to what: nothing here changes what is found."""
+
+    objective: Any = None
+    """The object itself, where the spec's reference is not to be imported."""
+    options: workflow.Options = field(default_factory=workflow.Options)
+    n_processes: int | None = None
+    """For replays; None for one per core."""
+    watch: Watch = unwatched
+    gauge: Gauge | None = None
+
+
+def check_runnable(plan: ComparisonPlan, how: Comparing = Comparing()) -> None:
+    """Raise what would keep a live comparison from running (UserMistake, DataError). Writes nothing."""
+    if plan.replay is None:
+        workflow.prepare(spec_of(plan, runs_of(plan)[0]), how.objective, how.options).executor.close()
+
+
+def run(store: StudyStore, plan: ComparisonPlan, how: Comparing = Comparing(), tell: Tell = lambda _: None) -> None:
+    """Make the comparison, unless it is there, and do all of its runs that are not finished yet.
+
+    `plan` is as `settle` gave it. Raises as tuner.workflows.run.run does; KeyboardInterrupt passes through: what was
+    finished is kept, and so is what a live run reported.
+    """
+    if plan.name in {record.plan.name for record in store.comparisons.all()}:
+        store.comparisons.change(plan)
+    else:
+        store.comparisons.create(plan)
+    if plan.replay is None:
+        _run_live(store, plan, how, tell)
+    else:
+        _run_replays(store, plan, plan.replay.table, how, tell)
+
+
+def _run_replays(store: StudyStore, plan: ComparisonPlan, table: str, how: Comparing, tell: Tell) -> None:
+    """Each in another process; this one writes. A replay is stored whole, or not at all."""
+    runs = runs_of(plan)
+    there = {(run.method, run.repeat) for run in store.comparisons.runs(plan.name)}
+    missing = [index for index, run in enumerate(runs) if (run.method, run.repeat) not in there]
+    tasks = [Task(index, spec_of(plan, runs[index]), table) for index in missing]
+    done = len(runs) - len(missing)
+    for task, replayed in in_processes(replay, tasks, how.n_processes or _cores()):
+        run = runs[task.run]
+        store.comparisons.add_run(run, task.spec, replayed.journal, replayed.trials)
+        done += 1
+        tell(Standing(done, len(runs), run))
+
+
+def _run_live(store: StudyStore, plan: ComparisonPlan, how: Comparing, tell: Tell) -> None:
+    """One after the other, each an ordinary study."""
+    runs = runs_of(plan)
+    there = {run.study for run in store.comparisons.runs(plan.name)}
+    for done, run in enumerate(runs):
+        if run.study not in there:
+            store.comparisons.add_run(run, spec_of(plan, run))
+        study = Study(store, run.study)
+        if not workflow.finished(study):
+            tell(Standing(done, len(runs), run))
+            prepared = workflow.prepare(study.spec, how.objective, how.options)
+            workflow.run(store, prepared, how.watch, gauge=how.gauge)
+    tell(Standing(len(runs), len(runs), runs[-1]))
+
+
+def _replays(there: ComparisonPlan, asked: ComparisonPlan) -> str:
+    def words(plan: ComparisonPlan) -> str:
+        replay = plan.replay
+        return (
+            "live"
+            if replay is None
+            else f"replayed from {replay.table} ({replay.digest[:8]}), {replay.workers} workers"
+        )
+
+    return f"{words(there)} -> {words(asked)}"
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
