@@ -72,6 +72,6 @@ def _begins_session(event: Event) -> bool:
 
 
 def _trace(rows: list[tuple[float, int, int, int, int, float]], max_resource: int) -> Trace:
-    seconds, units, trials, trial, resource, loss = np.array(rows, dtype=np.float64).reshape(-1, 6).T
-    whole = (column.astype(np.int64) for column in (trials, trial, resource))
-    return Trace(seconds, units, *whole, loss=loss, max_resource=max_resource)
+    table = np.array(rows, dtype=np.float64).reshape(-1, 6)
+    whole = table[:, 2:5].astype(np.int64)
+    return Trace(table[:, 0], table[:, 1], whole[:, 0], whole[:, 1], whole[:, 2], table[:, 5], max_resource)
