@@ -18,13 +18,13 @@ def finest(space: SearchSpace, n_trials: int, given: Mapping[str, int]) -> dict[
     """
     points = {name: 1 for name, axis in space.items() if not isinstance(axis, Choice)} | dict(given)
     growing = [name for name in points if name not in given]
-    while growing:
-        for name in tuple(growing):
+    size, before = n_points(space, points), 0
+    while size > before:
+        before = size
+        for name in growing:
             finer = points | {name: points[name] + 1}
-            if _values(space, finer)[name] == _values(space, points)[name] or n_points(space, finer) > n_trials:
-                growing.remove(name)
-            else:
-                points = finer
+            if size < (grown := n_points(space, finer)) <= n_trials:
+                points, size = finer, grown
     return points
 
 
