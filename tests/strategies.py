@@ -26,6 +26,7 @@ from tuner.spec import (
     Sampler,
     StudySpec,
     Timeouts,
+    Until,
 )
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -132,6 +133,26 @@ def samplers(draw, space):
     return Sampler(name=name, points=points)
 
 
+goals = st.builds(
+    Until,
+    value=st.none() | finite,
+    no_improvement=st.none() | counts,
+    expected_improvement=st.none() | st.floats(1e-9, 1e9),
+)
+
+
+@st.composite
+def memories(draw, space):
+    """What a spec on `space` remembers of other studies."""
+    studies = draw(st.lists(st.sampled_from(["old", "older", "oldest"]), max_size=2, unique=True))
+    memory = []
+    for study in studies:
+        config = draw(configs(space))
+        common = {name: config[name] for name in space if name in config}
+        memory.append({"study": study, "trials": draw(counts), "configs": [common]})
+    return {"warm_start": studies, "memory": draw(st.sampled_from([memory, []]))}
+
+
 @st.composite
 def study_specs(draw, max_axes=4):
     """A StudySpec, any of its parts away from the defaults."""
@@ -151,7 +172,9 @@ def study_specs(draw, max_axes=4):
             fixed=space.fixed,
             sampler=draw(samplers(space)),
             scheduler=draw(schedulers()),
-            budget=Budget(trials=draw(counts), minutes=draw(seconds), epochs=draw(st.none() | counts)),
+            budget=Budget(
+                trials=draw(counts), minutes=draw(seconds), epochs=draw(st.none() | counts), until=draw(goals)
+            ),
             parallel=draw(st.just("auto") | counts),
             resources=Resources(
                 cpus=draw(st.sampled_from([0.5, 1, 4])),
@@ -164,6 +187,7 @@ def study_specs(draw, max_axes=4):
             timeouts=Timeouts(report=draw(seconds)),
             storage=draw(st.sampled_from(["runs", "s3://bucket/runs"])),
             enqueue=draw(st.lists(configs(space), max_size=2)),
+            **draw(memories(space)),
         )
     except SpecError as error:
         raise AssertionError(f"the strategy made what the spec refuses: {error}") from error

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import pytest
 import samplers as contract
@@ -30,9 +31,26 @@ def make(name: str, space: SearchSpace, seed: int) -> Sampler:
     return make_sampler(spec_of(name, space, seed))
 
 
+def make_guided(name: str, space: SearchSpace, seed: int) -> Sampler:
+    """The sampler with a prior on every axis, and a memory of another study."""
+    likely, memory = space.from_unit([0.3] * len(space)), space.from_unit([0.8] * len(space))
+    axes = {
+        axis: replace(definition, prior=likely.get(axis), sure="high" if likely.get(axis) is not None else "medium")
+        for axis, definition in space.items()
+    }
+    common = {axis: memory[axis] for axis in space if axis in memory}
+    remembered = {"study": "old", "trials": 30, "configs": [common]}
+    return make_sampler(spec_of(name, SearchSpace(axes, space.fixed), seed, warm_start=["old"], memory=[remembered]))
+
+
 @pytest.fixture(params=["random", "grid", "sobol", "tpe", "cmaes", pytest.param("gp", marks=pytest.mark.slow)])
 def factory(request):
     return functools.partial(make, request.param)
+
+
+@pytest.fixture(params=["random", "tpe"])
+def guided(request):
+    return functools.partial(make_guided, request.param)
 
 
 @pytest.fixture(params=SPACES)
@@ -52,6 +70,22 @@ def test_determinism(factory, space, kind):
 
 def test_batches(factory, space):
     contract.check_batches(factory, space)
+
+
+@pytest.mark.parametrize("kind", HISTORIES)
+def test_guided_proposals(guided, space, kind):
+    contract.check_proposals(guided, space, kind)
+
+
+@pytest.mark.parametrize("kind", ["finished", "rungs", "open"])
+def test_guided_determinism(guided, space, kind):
+    contract.check_determinism(guided, space, kind)
+
+
+def test_guided_batches_seeds_and_processes(guided, space):
+    contract.check_batches(guided, space)
+    contract.check_seeds(guided, space)
+    contract.check_other_process(guided, space)
 
 
 def test_seeds(factory, space):

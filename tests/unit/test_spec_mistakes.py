@@ -14,6 +14,8 @@ GOOD = {
     "space": {"lr": {"float": [1e-5, 1], "log": True}, "kind": {"choice": ["a", "b"]}},
 }
 
+MEMORY = {"study": "old", "trials": 9, "configs": [{"lr": 0.1}]}
+
 MISTAKES = [
     ({"metrics": {}}, "metrics", "got 'metrics'", "Did you mean 'metric'?"),
     ({"nonsense": 1}, "nonsense", "got 'nonsense'", "Allowed: study, objective"),
@@ -43,7 +45,24 @@ MISTAKES = [
         "got trials, minutes and epochs all None",
         "Set trials, minutes or epochs",
     ),
-    ({"budget": {"until": {"loss": 1}}}, "budget.until", "got {'loss': 1}", "Reserved"),
+    ({"budget": {"until": {"loss": 1}}}, "budget.until.loss", "unknown key", "Allowed: value, no_improvement"),
+    ({"budget": {"until": 0.1}}, "budget.until", "got 0.1", "Keys: value"),
+    ({"budget": {"until": {"value": "low"}}}, "budget.until.value", "got 'low'", "as good as this"),
+    ({"budget": {"until": {"value": math.nan}}}, "budget.until.value", "got nan", "as good as this"),
+    ({"budget": {"until": {"no_improvement": 0}}}, "budget.until.no_improvement", "got 0", "in a row"),
+    ({"budget": {"until": {"expected_improvement": 0}}}, "budget.until.expected_improvement", "got 0", "noise"),
+    (
+        {"budget": {"until": {"expected_improvement": "noise"}}, "scheduler": {"max_resource": 2}},
+        "budget.until.expected_improvement",
+        "three reports of a trial",
+        "as a number",
+    ),
+    (
+        {"budget": {"until": {"expected_improvement": "noise"}}, "metric": {"name": "acc", "value": "best"}},
+        "budget.until.expected_improvement",
+        "value: best hides it",
+        "how much acc differs between seeds",
+    ),
     ({"scheduler": {"min_resource": 10}}, "scheduler.min_resource", "got 10", "at most 9, or raise max_resource"),
     ({"scheduler": {"max_resource": 0}}, "scheduler.max_resource", "got 0", "at least 1"),
     ({"scheduler": {"reduction_factor": 1}}, "scheduler.reduction_factor", "got 1", "at least 2"),
@@ -84,7 +103,22 @@ MISTAKES = [
     ({"enqueue": [{"lr": 2, "kind": "a"}]}, "enqueue[0].lr", "2 is not", "from 1e-05 to 1.0"),
     ({"enqueue": [{"lr": 1}]}, "enqueue[0].kind", "no value", "every axis"),
     ({"enqueue": [3]}, "enqueue[0]", "got 3", "For example"),
-    ({"warm_start": ["other"]}, "warm_start", "got ['other']", "Reserved"),
+    ({"warm_start": "other"}, "warm_start", "got 'other'", "learn from"),
+    ({"warm_start": ["a", "b", "a"]}, "warm_start[2]", "'a' is listed twice", "once"),
+    ({"memory": [MEMORY]}, "memory", "got ('old',)", "Leave it out"),
+    ({"warm_start": ["old"], "memory": [{**MEMORY, "trials": 0}]}, "memory[0].trials", "got 0", "the best"),
+    (
+        {"warm_start": ["old"], "memory": [{**MEMORY, "configs": []}]},
+        "memory[0].configs",
+        "got []",
+        "Leave the study out",
+    ),
+    (
+        {"warm_start": ["old"], "memory": [{**MEMORY, "configs": [{"lr": 2.0}]}]},
+        "memory[0].configs[0].lr",
+        "2.0 is no value",
+        "Leave it out",
+    ),
 ]
 
 

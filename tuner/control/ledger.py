@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from tuner.control.fate import Happening
 from tuner.control.trial import Trial
@@ -29,6 +30,7 @@ from tuner.records import (
 )
 from tuner.schedule import Scheduler
 from tuner.search import Observation
+from tuner.search.warm import believed_configs
 from tuner.spec import Budget, StudySpec
 
 MAX_WORKERS_LOST = 5
@@ -43,7 +45,8 @@ class Ledger:
         self.scheduler = scheduler
         self.budget: Budget = spec.budget
         self.trials: list[Trial] = []
-        self.observations: list[Observation] = []
+        self.has_value = False
+        """Whether any trial has reported a finite value."""
         self.queue: deque[Config] = deque(first_configs(spec))
         self.n_asked = 0
         self.waiting: set[int] = set()
@@ -57,6 +60,9 @@ class Ledger:
         self.ended: StudyEnded | None = None
         self.forgiven = 0
         """The number of the first trial since the study was last extended: those before it are no reason to give up."""
+        self._observations: list[Observation] = []
+        self._unobserved: set[int] = set()
+        """The trials that have changed since their observation was made."""
         self.dirty: dict[int, None] = {}
         self.stale: list[Checkpoint] = []
 
@@ -77,14 +83,20 @@ class Ledger:
     def given_up(self) -> bool:
         """Whether the study's first trials failed, so many in a row that the code must be broken."""
         n = self.spec.failures.give_up_after
-        first = self.trials[self.forgiven : self.forgiven + n]
-        if len(first) < n or any(trial.best is not None for trial in self.trials):
+        if self.has_value or len(self.trials) < self.forgiven + n:
             return False
-        return all(trial.state is TrialState.FAILED for trial in first)
+        return all(trial.state is TrialState.FAILED for trial in self.trials[self.forgiven : self.forgiven + n])
 
     def limit_seconds(self) -> float:
         """The time budget in seconds."""
         return float("inf") if self.budget.minutes is None else self.budget.minutes * 60
+
+    def observations(self) -> Sequence[Observation]:
+        """What a sampler learns of every trial, by number: made when it is asked for, as reports are far more."""
+        for number in self._unobserved:
+            self._observations[number] = self.trials[number].observation()
+        self._unobserved.clear()
+        return self._observations
 
     def open_trial(self, number: int, segment: int) -> Trial | None:
         """The trial, if `segment` is the one that a worker has now."""
@@ -116,7 +128,7 @@ class Ledger:
         if number == len(self.trials):
             self.scheduler.start(number)
             self.trials.append(Trial(number, segment.config, segment.horizon, self.scheduler.rungs(number)))
-            self.observations.append(Observation(number, segment.config, open=True))
+            self._observations.append(Observation(number, segment.config, open=True))
             if self.queue:
                 self.queue.popleft()
             else:
@@ -138,6 +150,7 @@ class Ledger:
         spent = report.resource - trial.resource
         finite = trial.add(report, self.spec.metric)
         self.units += spent
+        self.has_value |= trial.best is not None
         self.stale.extend(trial.thin_out(self.spec.checkpoint.keep, best=self.spec.checkpoint.best))
         if not finite:
             failure = Failure(FailureKind.NON_FINITE, _what_is_wrong(report, self.spec))
@@ -259,14 +272,13 @@ class Ledger:
 
     def _changed(self, trial: Trial) -> None:
         self.dirty[trial.number] = None
-        self.observations[trial.number] = trial.observation()
+        self._unobserved.add(trial.number)
 
 
 def first_configs(spec: StudySpec) -> list[Config]:
-    """What is tried before the sampler is asked: the enqueued configurations, then the axes' priors."""
+    """What is tried before the sampler is asked: the enqueued configurations, then those believed to be good."""
     configs: list[Config] = [spec.space.complete(config) for config in spec.enqueue]
-    prior = spec.space.prior()
-    return configs if prior is None or prior in configs else [*configs, prior]
+    return [*configs, *(config for config in believed_configs(spec) if config not in configs)]
 
 
 def _what_is_wrong(report: Report, spec: StudySpec) -> str:

@@ -48,7 +48,9 @@ class Judgement:
         return (1, -self.resource, self.loss) if self.standing is Standing.LOWER else (2, 0, 0.0)
 
 
-def judge(history: Sequence[Observation], n_axes: int, by_level: bool) -> list[Judgement] | None:
+def judge(
+    history: Sequence[Observation], n_axes: int, by_level: bool, startup: int = STARTUP
+) -> list[Judgement] | None:
     """A judgement of each trial by position; None while too little is known for a model.
 
     `by_level` is for studies whose scheduler judges trials on the way. Without one, every trial ran as far as it was
@@ -59,7 +61,7 @@ def judge(history: Sequence[Observation], n_axes: int, by_level: bool) -> list[J
     n_judged = sum(judgement.standing is Standing.JUDGED for judgement in judgements)
     n_worst = sum(judgement.standing is Standing.WORST for judgement in judgements)
     # With nothing but failures there is no better and worse, and a model would follow their order.
-    return judgements if n_judged >= 2 and n_judged + n_worst >= STARTUP else None
+    return judgements if n_judged >= 2 and n_judged + n_worst >= startup else None
 
 
 def level_of(history: Sequence[Observation], n_min: int) -> int | None:

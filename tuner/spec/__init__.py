@@ -2,6 +2,7 @@
 
 from tuner.spec.dump import dump_spec
 from tuner.spec.load import load_spec, with_overrides
+from tuner.spec.memory import Memory
 from tuner.spec.overrides import apply_override
 from tuner.spec.parts import (
     ASHA,
@@ -15,6 +16,7 @@ from tuner.spec.parts import (
     Resources,
     Sampler,
     Timeouts,
+    Until,
 )
 from tuner.spec.schema import schema
 from tuner.spec.study_spec import StudySpec
@@ -26,12 +28,14 @@ __all__ = [
     "Failures",
     "Hyperband",
     "Median",
+    "Memory",
     "Metric",
     "NoScheduler",
     "Resources",
     "Sampler",
     "StudySpec",
     "Timeouts",
+    "Until",
     "apply_override",
     "dump_spec",
     "load_spec",

@@ -11,9 +11,16 @@ from tuner.spec.yaml_nodes import add_resolvers
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes text that YAML 1.1 or 1.2 would read as something else: "on" as well as "1e5"."""
+    """Quotes text that YAML 1.1 or 1.2 would read as something else, "on" as well as "1e5", and what ends a line."""
 
 
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    # PyYAML folds the line ends of Unicode into spaces, unless they are escaped, as they are between double quotes.
+    style = '"' if any(end in text for end in "\x85\u2028\u2029") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_Dumper.add_representer(str, _text)
 add_resolvers(_Dumper)
 
 

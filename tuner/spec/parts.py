@@ -6,7 +6,14 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from tuner.errors import SpecError, did_you_mean, shown
 from tuner.space import FrozenDict
@@ -133,15 +140,32 @@ def _by_name(data: Any) -> Any:
 Scheduler = Annotated[NoScheduler | Median | ASHA | Hyperband, BeforeValidator(_by_name)]
 
 
+class Until(Part):
+    """What ends a study before its budget is spent: whichever comes first. An extension goes on beyond it."""
+
+    value: float | None = Field(None, description="A complete trial's metric is as good as this, or better.")
+    no_improvement: Count | None = Field(
+        None, description="So many trials in a row were tried, and none was the best so far at a rung."
+    )
+    expected_improvement: Annotated[float, Field(gt=0)] | Literal["noise"] | None = Field(
+        None,
+        description="Half as many trials again are expected to improve the metric by less than this; noise: by less "
+        "than the scatter at the ends of the best curves.",
+    )
+
+    @model_serializer(mode="wrap")
+    def _what_is_set(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # So that a spec without goals keeps the digest it had before there were any.
+        return {name: value for name, value in handler(self).items() if value is not None}
+
+
 class Budget(Part):
     """When to stop starting trials; null is no limit, and at least one limit must be set."""
 
     trials: Count | None = Field(64, description="How many trials to start.")
     minutes: Annotated[float, Field(gt=0)] | None = Field(None, description="Minutes of running, over all sessions.")
     epochs: Count | None = Field(None, description="Units of resource over all trials.")
-    until: Annotated[Mapping[str, Any], Field(max_length=0), AfterValidator(frozen)] = Field(
-        default_factory=FrozenDict, description="Reserved for goals that end a study."
-    )
+    until: Until = Field(default_factory=Until, description="Goals that end a study earlier, such as {value: 0.05}.")
 
     @model_validator(mode="after")
     def _something(self) -> Budget:

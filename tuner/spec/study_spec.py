@@ -11,10 +11,11 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from tuner.errors import SpecError, did_you_mean
+from tuner.errors import SpecError, did_you_mean, shown
 from tuner.space import Choice, FrozenDict, SearchSpace
 from tuner.spec.base import Count, Part
 from tuner.spec.fields import Axes, Configs, Fixed, Names
+from tuner.spec.memory import Memories
 from tuner.spec.parts import (
     ASHA,
     Budget,
@@ -56,7 +57,10 @@ class StudySpec(Part):
     timeouts: Timeouts = Field(default_factory=Timeouts, description="When silence becomes a failure.")
     storage: str = Field("runs", min_length=1, description="Folder, or object-store URL, for checkpoints.")
     enqueue: Configs = Field((), description="Configurations to try first.")
-    warm_start: Names = Field((), max_length=0, description="Reserved for finished studies to learn from.")
+    warm_start: Names = Field((), description="Studies of the store, which nobody runs now, to learn from.")
+    memory: Memories = Field(
+        (), description="What was taken from the studies of warm_start: written when a study is created."
+    )
 
     @field_validator("study")
     @classmethod
@@ -77,6 +81,8 @@ class StudySpec(Part):
             raise error.at("space") from None
         for name, points in self.sampler.points.items():
             self._check_points(name, points)
+        self._check_warm_start()
+        self._check_goals()
         configs = []
         for index, config in enumerate(self.enqueue):
             try:
@@ -94,14 +100,48 @@ class StudySpec(Part):
         if isinstance(self.axes[name], Choice):
             raise SpecError(f"a choice has no points, got {points}", path=path, hint="Grid takes all of its values.")
 
+    def _check_warm_start(self) -> None:
+        for index, name in enumerate(self.warm_start):
+            if name in self.warm_start[:index]:
+                raise SpecError(f"{name!r} is listed twice", path=f"warm_start[{index}]", hint="List each study once.")
+        remembered = tuple(memory.study for memory in self.memory)
+        if remembered and remembered != self.warm_start:
+            raise SpecError(
+                f"must be of the studies of warm_start, {shown(self.warm_start)}, got {shown(remembered)}",
+                path="memory",
+                hint="Leave it out: it is taken from those studies when this one is created.",
+            )
+        for index, memory in enumerate(self.memory):
+            for place, config in enumerate(memory.configs):
+                path = f"memory[{index}].configs[{place}]"
+                for name, value in config.items():
+                    if name not in self.axes or not self.axes[name].contains(value):
+                        raise SpecError(
+                            f"{shown(value)} is no value of an axis", path=f"{path}.{name}", hint="Leave it out."
+                        )
+
+    def _check_goals(self) -> None:
+        if self.budget.until.expected_improvement != "noise":
+            return
+        if self.metric.value == "best" or self.scheduler.max_resource < 3:
+            why = "value: best hides it" if self.metric.value == "best" else "it takes three reports of a trial"
+            raise SpecError(
+                f"the noise cannot be seen at the end of the curves ({why}): got 'noise'",
+                path="budget.until.expected_improvement",
+                hint=f"Say how much {self.metric.name} differs between seeds, as a number.",
+            )
+
     @cached_property
     def space(self) -> SearchSpace:
         """The axes and fixed values together."""
         return SearchSpace(self.axes, self.fixed)
 
     def to_dict(self) -> dict[str, Any]:
-        """The spec in its YAML form, defaults included."""
-        return self.model_dump(mode="json", by_alias=True)
+        """The spec in its YAML form, defaults included; without `memory` where there is none."""
+        form = self.model_dump(mode="json", by_alias=True)
+        if not self.memory:
+            del form["memory"]
+        return form
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> StudySpec:
