@@ -1,0 +1,65 @@
+"""The incumbent: the loss that a study would hand over if it ended now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from tuner.analysis.comparison.trace import Axis, Floats, Run, Trace
+
+Rule = Literal["full", "any"]
+"""What may be the incumbent.
+
+full: the best among the reports at the highest resource that any trial has reached without failing: the study's own
+rule for `best` (`value: last`), and so what its user would deploy. It rises when the first trial goes further than
+all before it and does worse there.
+any: the best of all reports, at whatever resource: it never rises, but whoever wants its model needs the checkpoint
+of every report.
+"""
+
+
+def incumbent_curve(trace: Trace, rule: Rule = "full") -> Floats:
+    """The incumbent's loss after each report; +inf while all have failed."""
+    if rule == "any":
+        return np.minimum.accumulate(trace.loss)
+    curve = np.empty(len(trace))
+    highest, best = 0, np.inf
+    for i, (loss, resource) in enumerate(zip(trace.loss.tolist(), trace.resource.tolist(), strict=True)):
+        if np.isfinite(loss) and resource >= highest:
+            best = min(best, loss) if resource == highest else loss
+            highest = resource
+        curve[i] = best
+    return curve
+
+
+def incumbent(trace: Trace, at: Sequence[float] | Floats, by: Axis = "units", rule: Rule = "full") -> Floats:
+    """The incumbent's loss when `at` had been spent: a step function that holds its last value to the right.
+
+    NaN before the first report, when there is nothing to hand over; +inf while every report has been a failure.
+    """
+    seen = np.searchsorted(trace.spent(by), np.asarray(at, dtype=np.float64), side="right")
+    return np.concatenate([[np.nan], incumbent_curve(trace, rule)])[seen]
+
+
+def incumbents(
+    runs: Iterable[Run], at: Sequence[float] | Floats, by: Axis = "units", rule: Rule = "full"
+) -> pd.DataFrame:
+    """The incumbent of every run: columns problem, method, repeat, budget (in `by`), loss (as `incumbent` says)."""
+    budgets = np.asarray(at, dtype=np.float64)
+    columns = ["problem", "method", "repeat", "budget", "loss"]
+    parts = [
+        pd.DataFrame(
+            {
+                "problem": run.problem,
+                "method": run.method,
+                "repeat": run.repeat,
+                "budget": budgets,
+                "loss": incumbent(run.trace, budgets, by, rule),
+            }
+        )
+        for run in runs
+    ]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
