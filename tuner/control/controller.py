@@ -216,7 +216,7 @@ class StudyController:
             return []
         if ledger.queue:
             return [ledger.queue[0]]
-        proposals = list(self._sampler.ask(ledger.observations, ledger.n_asked, count))
+        proposals = list(self._sampler.ask(ledger.observations(), ledger.n_asked, count))
         self._exhausted = not proposals
         return proposals
 
