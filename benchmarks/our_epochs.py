@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -22,7 +23,7 @@ HORIZON = 10**4
 
 
 class BenchTrial:
-    """What `train` is given: see tuner.objective.TrialHandle. Keeps reports and the losses of the steps."""
+    """What `train` is given: see tuner.objective.TrialHandle. Keeps reports, when they came, and the steps' losses."""
 
     number, start, unit, checkpoint = 0, 0, "epoch", None
 
@@ -31,10 +32,11 @@ class BenchTrial:
         self.device, self.seed, self.threads = device, seed, threads
         self.gpus = (device == "cuda") if gpus is None else gpus
         self.folder = Path(tempfile.gettempdir())
-        self.reports, self.losses = [], []
+        self.reports, self.stamps, self.losses = [], [], []
 
     def report(self, resource, /, *, checkpoint=None, **metrics):  # noqa: ARG002 - the protocol's
         self.reports.append(metrics)
+        self.stamps.append(time.perf_counter())
 
     def attach(self, *, curves=None, events=()):  # noqa: ARG002 - as above
         self.losses += (curves or {}).get("loss", ())
