@@ -31,10 +31,9 @@ PEERS = {
     "ray-optuna+asha": Home("", "ray", "ray_pair"),
     "syne-tune-bohb": Home("syne-tune", "syne-tune", "syne_tune_methods"),
     "syne-tune-asha-cqr": Home("syne-tune", "syne-tune", "syne_tune_methods"),
-    "syne-tune-mobster": Home("syne-tune", "syne-tune", "syne_tune_methods"),
     "smac-multi-fidelity": Home("smac", "smac", "smac_methods"),
     "neps-priorband": Home("neps", "neural-pipeline-search", "neps_methods"),
-    "neps-ifbo": Home("neps", "neural-pipeline-search", "neps_methods"),
+    "neps-priorband+bo": Home("neps", "neural-pipeline-search", "neps_methods"),
     "dehb": Home("dehb", "dehb", "dehb_alone"),
 }
 

@@ -22,7 +22,9 @@ def make(name: str, problem: Problem, seed: int, budget: int) -> Smac:  # noqa: 
 
 
 class Smac:
-    """Its rungs are its own, max_resource / 3^k, rounded to whole units. A NaN is told as a crash."""
+    """Its rungs are its own, max_resource / 3^k, rounded to whole units. A NaN is told as a crash that cost as
+    much as the worst training so far: its own default, infinity, ends in an error of its random forest.
+    """
 
     def __init__(self, problem: Problem, seed: int) -> None:
         scenario = Scenario(
@@ -38,6 +40,7 @@ class Smac:
         self._smac = MultiFidelityFacade(scenario, _never_called, logging_level=50, overwrite=True)
         self._space = problem.space
         self._trials: dict[Configuration, int] = {}
+        self._worst = 1.0
 
     def ask(self) -> Job:
         info = self._smac.ask()
@@ -45,11 +48,12 @@ class Smac:
         return Job(trial, plain(self._space, info.config), max(1, round(info.budget)), info)
 
     def tell(self, job: Job, resource: int, loss: float) -> bool:
-        if resource == job.until or math.isnan(loss):
-            crashed = math.isnan(loss)
-            value = TrialValue(math.inf, status=StatusType.CRASHED) if crashed else TrialValue(loss)
-            self._smac.tell(job.tag, value, save=False)
+        if math.isnan(loss):
+            self._smac.tell(job.tag, TrialValue(self._worst, status=StatusType.CRASHED), save=False)
             return False
+        self._worst = max(self._worst, loss)
+        if resource == job.until:
+            self._smac.tell(job.tag, TrialValue(loss), save=False)
         return True
 
 
