@@ -76,9 +76,11 @@ def regret_table(regrets: pd.DataFrame, level: float = 0.95, seed: int = 0) -> p
         medians, means = np.median(drawn, axis=1), drawn.mean(axis=1)
         for i, budget in enumerate(table.columns):
             rows.append(
-                (method, budget, len(values))
-                + (float(np.median(values[:, i])), *expanded_interval(medians[:, i], n_each, level))
-                + (float(values[:, i].mean()), *expanded_interval(means[:, i], n_each, level))
+                (
+                    *(method, budget, len(values)),
+                    *(float(np.median(values[:, i])), *expanded_interval(medians[:, i], n_each, level)),
+                    *(float(values[:, i].mean()), *expanded_interval(means[:, i], n_each, level)),
+                )
             )
     columns = ["method", "budget", "n", "median", "median_low", "median_high", "mean", "mean_low", "mean_high"]
     return pd.DataFrame(rows, columns=columns)

@@ -54,7 +54,7 @@ def reach_table(reaches: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd
     rows = []
     for (problem, method), group in reaches.groupby(["problem", "method"], sort=True):
         budget, reached = group["budget"].to_numpy(), group["reached"].to_numpy()
-        drawn = resamples([problem] * len(group), seed)
+        drawn = resamples([str(problem)] * len(group), seed)
         interval = expanded_interval(median_budget(budget[drawn], reached[drawn]), len(group), level)
         target = float(group["target"].iloc[0])
         rows.append(
