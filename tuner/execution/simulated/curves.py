@@ -17,13 +17,14 @@ class Curve:
     """The reports of one configuration's training, from its start: arrays of one length, a report each.
 
     `resources` rise from 1 on (1, 2, .. where every unit is reported); `metrics` are the values reported there, NaN
-    from where a training had failed; `seconds` is what each stretch between two reports took. A curve that ends before
-    the resource that is asked for is a training that finished early.
+    from where a training had failed; `seconds` is what each stretch between two reports took. `over` says that the
+    training ended there by itself, as with a patience of its own; otherwise nothing more is known of it.
     """
 
     resources: NDArray[np.int64]
     metrics: Mapping[str, NDArray[np.floating]]
     seconds: NDArray[np.floating]
+    over: bool = False
 
     def __post_init__(self) -> None:
         n = len(self.resources)

@@ -3,18 +3,20 @@
 Columns: `row` (the configuration's number, from 0), `resource`, `config.NAME` for each axis, `metric.NAME`, `seconds`;
 one row per configuration and resource, in this order. The values of a choice stand there as JSON, as they may be of
 several types; null is an axis that is off or does not exist, which the conditions of the space tell apart. The
-file's metadata holds, under `tuner.curves`, JSON: the format's number, the space in YAML form, the metric, and so on.
+file's metadata holds, under `tuner.curves`, JSON: the format's number, the space in YAML form, the metric, and so on,
+and as `over` the numbers of the configurations whose training ended by itself, if there are any.
 """
 
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tuner.errors import UserMistake
+from tuner.errors import UserMistake, shown
 from tuner.execution.simulated.curves import Curve
 from tuner.execution.simulated.table import CurveTable, TableInfo
 from tuner.records import Config, Value
@@ -42,7 +44,8 @@ def write_table(table: CurveTable, path: Path) -> None:
         columns[f"config.{name}"] = pa.array(repeated, _arrow_type(axis))
     numbers = {f"metric.{name}": _joined([curve.metrics[name] for curve in table.curves]) for name in table.metrics}
     numbers["seconds"] = _joined([curve.seconds for curve in table.curves])
-    described = {KEY: json.dumps(_described(table.info)).encode()}
+    over = [row for row, curve in enumerate(table.curves) if curve.over]
+    described = {KEY: json.dumps(_described(table.info) | ({"over": over} if over else {})).encode()}
     pq.write_table(
         pa.table(columns | numbers).replace_schema_metadata(described),
         path,
@@ -63,9 +66,11 @@ def read_table(path: Path) -> CurveTable:
     try:
         columns = pq.read_table(path)
         described = json.loads((columns.schema.metadata or {})[KEY])
+        if not isinstance(described, dict):
+            raise ValueError(f"its description is {shown(described)}")
         if described["format"] != FORMAT:
             raise ValueError(f"format {described['format']} where {FORMAT} is known")
-        return _table(_info(described), columns)
+        return _table(_info(described), columns, over=set(described.get("over", ())))
     except KeyError as error:
         raise _unusable(path, f"it has no {error}") from None
     except (OSError, ValueError, TypeError, pa.ArrowException, UserMistake) as error:
@@ -99,18 +104,21 @@ def _info(described: dict[str, Any]) -> TableInfo:
     )
 
 
-def _table(info: TableInfo, columns: pa.Table) -> CurveTable:
+def _table(info: TableInfo, columns: pa.Table, over: set[int]) -> CurveTable:
     rows, resources = columns["row"].to_numpy(), columns["resource"].to_numpy().astype(np.int64)
     if (np.diff(rows) < 0).any():
         raise ValueError("its rows are not in order")
     starts = np.flatnonzero(np.diff(rows, prepend=-1))
     names = [name for name in columns.column_names if name.startswith("metric.")]
     numbers = {name: columns[name].to_numpy() for name in [*names, "seconds"]}
+    for name, column in numbers.items():
+        if column.dtype.kind not in "fiu":
+            raise ValueError(f"its column {name} holds no numbers, but {columns[name].type}")
     values = {name: columns[f"config.{name}"].take(starts).to_pylist() for name in info.space}
     curves = []
-    for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
+    for row, (start, end) in enumerate(pairwise([*starts, len(rows)])):
         metrics = {name.removeprefix("metric."): numbers[name][start:end] for name in names}
-        curves.append(Curve(resources[start:end], metrics, numbers["seconds"][start:end]))
+        curves.append(Curve(resources[start:end], metrics, numbers["seconds"][start:end], over=row in over))
     configs = [
         _config(info.space, {name: column[index] for name, column in values.items()}) for index in range(len(starts))
     ]

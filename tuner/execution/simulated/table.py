@@ -34,9 +34,10 @@ class TableInfo:
 class CurveTable:
     """Configurations of one space and the curve of each: `configs` and `curves`, in one order. A `Curves`.
 
-    Every curve has a report at least. One that ends in NaN is that of a training that failed: it reaches everything.
-    Any other answers for a trial only as far as it was recorded. So of a study that stopped most of its trials early
-    few rows can answer for a whole training, of one without a scheduler all.
+    Every curve has a report at least. One that is over, or ends in NaN, tells all of its training, however far a trial
+    may go. Any other answers only for trials that go no farther than it was recorded, so that no trial goes on along
+    another one's curve: of a study that stopped most of its trials early few rows can answer for a whole training, of
+    one without a scheduler all.
     """
 
     def __init__(self, info: TableInfo, configs: Sequence[Config], curves: Sequence[Curve]) -> None:
@@ -102,8 +103,9 @@ class CurveTable:
 
 
 def _reach(curve: Curve, metric: Metric) -> float:
-    """The resource up to which the curve tells what a training does; infinity once that has failed."""
-    return curve.last if np.isfinite(curve.metrics[metric.name][-1]) else np.inf
+    """The resource up to which the curve tells what a training does; infinity if that has ended there."""
+    failed = not np.isfinite(curve.metrics[metric.name][-1])
+    return np.inf if curve.over or failed else curve.last
 
 
 @final
