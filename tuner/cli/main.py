@@ -92,12 +92,79 @@ def resume(
     )
 
 
+@app.command()
+def compare(
+    spec: SpecPath,
+    methods: Annotated[
+        str,
+        typer.Option("--methods", help="What to compare, each [scheduler+]sampler, as in grid,random,tpe,asha+tpe."),
+    ],
+    repeats: Annotated[int, typer.Option("--repeats", help="Runs of each method, with seeds of their own.")] = 3,
+    sets: Sets = None,
+    replay: Annotated[
+        Path | None, typer.Option("--replay", metavar="TABLE", help="Replay curves of this table on a virtual clock.")
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            "--budget", help="Of each run: trials=N, units=N (epochs or steps) or minutes=M. Default: spec's."
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, help="Workers of each run. Default: the spec's; replayed auto is 8."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="From which the repeats' seeds follow.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="The comparison's name. Default: STUDY-compare.")] = None,
+    executor: ExecutorName = None,
+    address: Address = None,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Compare search methods at an equal budget, over repeats; go on with it if it was begun."""
+    from tuner.cli import comparing
+
+    comparing.compare(
+        spec,
+        [*(sets or []), *([f"seed={seed}"] if seed is not None else [])],
+        methods,
+        repeats,
+        store,
+        replay=replay,
+        workers=workers,
+        budget=budget,
+        name=name,
+        executor=executor,
+        address=address,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def record(
+    study: Name,
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="A new Parquet file. Default: STUDY.parquet, here.")
+    ] = None,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Record a finished study's curves as a table, to compare search methods on it."""
+    from tuner.cli import recording
+
+    recording.record(study, store, output, as_json=as_json)
+
+
 @app.command("list")
-def list_studies(store: Store = None, as_json: Json = False) -> None:
-    """All studies of the store."""
+def list_studies(
+    everything: Annotated[bool, typer.Option("--all", help="The runs of comparisons too, which are studies.")] = False,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """All studies of the store, and all comparisons."""
     from tuner.cli import reading
 
-    reading.list_studies(store, as_json=as_json)
+    reading.list_studies(store, everything=everything, as_json=as_json)
 
 
 @app.command()
@@ -107,7 +174,7 @@ def show(
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """A study: how it stands, its best trials."""
+    """A study: how it stands, its best trials. Or a comparison: its verdict."""
     from tuner.cli import reading
 
     reading.show(study, store, top=top, as_json=as_json)
@@ -133,7 +200,7 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     store: Store = None,
 ) -> None:
-    """Delete a study: its records, its checkpoints, its logs."""
+    """Delete a study: its records, its checkpoints, its logs. Or a comparison, with its runs."""
     from tuner.cli import reading
 
     reading.delete(study, store, yes=yes)

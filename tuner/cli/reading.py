@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from tuner.analysis import best_trial, counts, leaderboard
+from tuner.cli.comparison_tables import comparisons_table, print_comparison
 from tuner.cli.tables import (
     configuration,
     console,
@@ -27,6 +28,7 @@ from tuner.cli.tables import (
 from tuner.errors import StoreError, StudyNotFound, TunerError
 from tuner.records import Details, Report, TrialState, TrialSummary
 from tuner.store import StudyRecord, StudyStore, open_store
+from tuner.workflows.comparing.comparison import Comparison, is_comparison
 from tuner.workflows.places import owns_folder
 from tuner.workflows.study import Study
 
@@ -34,12 +36,16 @@ StudyRow = tuple[StudyRecord, int, TrialSummary | None]
 """A study, its number of trials, its best one."""
 
 
-def list_studies(store: str | None, *, as_json: bool) -> None:
-    """All studies."""
+def list_studies(store: str | None, *, everything: bool, as_json: bool) -> None:
+    """All studies and comparisons; the studies that are runs of a comparison only with `everything`."""
     opened = open_store(store, create=False)
+    comparisons = [Comparison(opened, record.plan.name) for record in opened.comparisons.all()]
+    runs = set() if everything else {run.study for run in opened.comparisons.runs()}
     rows: list[StudyRow] = []
     unreadable: dict[str, str] = {}
     for name in opened.names():
+        if name in runs:
+            continue
         try:
             record, trials = opened.study(name), opened.trials(name)
         except StudyNotFound:
@@ -49,10 +55,13 @@ def list_studies(store: str | None, *, as_json: bool) -> None:
         else:
             rows.append((record, len(trials), best_trial(trials, record.spec.metric)))
     if as_json:
-        print_json([*map(_listed, rows), *map(_unreadable, unreadable)])
-    elif rows or unreadable:
+        print_json([*map(_listed, rows), *map(_unreadable, unreadable), *map(_compared, comparisons)])
+    elif rows or unreadable or comparisons:
         out = console()
-        out.print(studies_table(rows, list(unreadable)))
+        if rows or unreadable:
+            out.print(studies_table(rows, list(unreadable)))
+        if comparisons:
+            out.print(comparisons_table(comparisons))
         for message in unreadable.values():
             out.print(f"[red]{escape(message)}[/red]")
     else:
@@ -77,9 +86,29 @@ def _unreadable(name: str) -> dict[str, Any]:
     return {"study": name, "state": "unreadable", **unknown}
 
 
+def _compared(comparison: Comparison) -> dict[str, Any]:
+    unknown = dict.fromkeys(("trials", "best", "updated"))
+    known = {"metric": comparison.plan.spec.metric.name, "created": comparison.record.created}
+    compared = {
+        "methods": list(comparison.plan.methods),
+        "repeats": comparison.plan.repeats,
+        "done": comparison.n_done,
+        "runs": comparison.n_runs,
+    }
+    return {"study": comparison.name, "state": comparison.state, **unknown, **known, "comparison": compared}
+
+
 def show(name: str, store: str | None, *, top: int, as_json: bool) -> None:
-    """One study."""
-    study = Study(open_store(store, create=False), name)
+    """One study, or one comparison."""
+    opened = open_store(store, create=False)
+    if is_comparison(opened, name):
+        comparison = Comparison(opened, name)
+        if as_json:
+            print_json(comparison.to_dict())
+        else:
+            print_comparison(console(), comparison)
+        return
+    study = Study(opened, name)
     if as_json:
         print_json(study.to_dict())
     else:
@@ -171,18 +200,37 @@ def _trial_dict(
 
 
 def delete(name: str, store: str | None, *, yes: bool) -> None:
-    """Delete a study and its folder, if that is marked as its own."""
+    """Delete a study and its folder, if that is marked as its own; or a comparison with all of its runs."""
     opened = open_store(store, create=False)
+    if is_comparison(opened, name):
+        _delete_comparison(opened, name, yes=yes)
+        return
     folder, kept = _files_of(opened, name)
     if not yes:
         typer.confirm(f"Delete study {name} {f'and {folder}' if folder else f'({kept})'}?", abort=True)
     opened.delete(name)
-    if folder is not None:
-        try:
-            shutil.rmtree(folder)
-        except OSError as error:
-            kept = f"but not all of its files: {error}"
+    kept = kept if folder is None else _remove(folder)
     print(f"deleted {name}{f'; {kept}' if kept else ''}")
+
+
+def _delete_comparison(store: StudyStore, name: str, *, yes: bool) -> None:
+    runs = store.comparisons.runs(name)
+    folders = [folder for run in runs if (folder := _files_of(store, run.study)[0]) is not None]
+    if not yes:
+        files = f" and {len(folders)} folders such as {folders[0]}" if folders else ""
+        typer.confirm(f"Delete comparison {name}, its {len(runs)} studies{files}?", abort=True)
+    store.comparisons.delete(name)
+    kept = [what for what in map(_remove, folders) if what]
+    print(f"deleted {name} and its {len(runs)} studies{f'; {kept[0]}' if kept else ''}")
+
+
+def _remove(folder: Path) -> str:
+    """Remove a folder; what is to be said of it, if anything."""
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        return f"but not all of its files: {error}"
+    return ""
 
 
 def _files_of(store: StudyStore, name: str) -> tuple[Path | None, str]:

@@ -95,13 +95,13 @@ def _run(
     gauge = Gauge()
     try:
         with (
-            _terminated_like_interrupted(),
+            terminated_like_interrupted(),
             redirect_stdout(sys.stderr) if as_json else nullcontext(),  # an objective may print
             ProgressDisplay(console, gauge=gauge, quiet=as_json) as display,
         ):
             study = workflow.run(opened, prepared, display, extension=extension, gauge=gauge)
     except KeyboardInterrupt:
-        again = f"tune resume {prepared.spec.study}{_store_option(store)}"
+        again = f"tune resume {prepared.spec.study}{store_option(store)}"
         console.print(f"\ninterrupted; everything reported is saved. Go on with: {escape(again)}", soft_wrap=True)
         sys.exit(INTERRUPTED)
     _last_words(console, study, store, as_json=as_json)
@@ -115,7 +115,7 @@ def _last_words(console: Console, study: Study, store: str | None, *, as_json: b
     if as_json:
         print_json(study.to_dict())
         return
-    option = _store_option(store)
+    option = store_option(store)
     print_study(console, study, top=5)
     best = best_trial(study.trials, study.spec.metric)
     console.print()
@@ -130,12 +130,12 @@ def _last_words(console: Console, study: Study, store: str | None, *, as_json: b
         console.print(escape(line), soft_wrap=True, highlight=False)
 
 
-def _store_option(store: str | None) -> str:
+def store_option(store: str | None) -> str:
     return f" --store {shlex.quote(store)}" if store else ""
 
 
 @contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
+def terminated_like_interrupted() -> Iterator[None]:
     """SIGTERM (a scheduler's or a container's good-bye) saves the study just as Ctrl-C does."""
 
     def interrupt(number: int, frame: Any) -> None:  # noqa: ARG001

@@ -10,6 +10,7 @@ from typing import Any
 from tuner.errors import StudyExists
 from tuner.store import ComparisonPlan, ComparisonRun, StudyStore
 from tuner.workflows import run as workflow
+from tuner.workflows.comparing.comparison import is_comparison
 from tuner.workflows.comparing.planning import extended, runs_of, spec_of
 from tuner.workflows.comparing.processes import in_processes
 from tuner.workflows.comparing.replaying import Task, replay
@@ -78,7 +79,7 @@ def run(store: StudyStore, plan: ComparisonPlan, how: Comparing = Comparing(), t
     `plan` is as `settle` gave it. Raises as tuner.workflows.run.run does; KeyboardInterrupt passes through: what was
     finished is kept, and so is what a live run reported.
     """
-    if plan.name in {record.plan.name for record in store.comparisons.all()}:
+    if is_comparison(store, plan.name):
         store.comparisons.change(plan)
     else:
         store.comparisons.create(plan)

@@ -1,0 +1,102 @@
+"""Comparisons as tables and sentences for the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tuner.cli.tables import number
+from tuner.store import ComparisonPlan
+from tuner.workflows.comparing import budgets
+from tuner.workflows.comparing.comparison import Comparison
+
+
+def outline(plan: ComparisonPlan) -> str:
+    """What a comparison does, in a line."""
+    parallel = plan.spec.parallel
+    where = (
+        "live, as many workers as there is room for" if parallel == "auto" else f"live, {_count(parallel, 'worker')}"
+    )
+    if plan.replay is not None:
+        where = f"replayed from {plan.replay.table} with {_count(plan.replay.workers, 'simulated worker')}"
+    repeats = _count(plan.repeats, "repeat")
+    return f"{plan.name}: {', '.join(plan.methods)}; {repeats} of {budgets.in_words(plan.spec)}; {where}"
+
+
+def print_comparison(out: Console, comparison: Comparison) -> None:
+    """How a comparison stands, and what it shows."""
+    done = f"{comparison.n_done} of {comparison.n_runs} runs"
+    out.print(f"[bold]{escape(comparison.name)}[/bold]: {comparison.state}; {done}")
+    if comparison.n_done:
+        out.print()
+        out.print(methods_table(comparison))
+        out.print()
+        out.print(escape(comparison.verdict), highlight=False)
+
+
+def methods_table(comparison: Comparison) -> Table:
+    """A row a method, the best first: medians, with their 95 % intervals where there are repeats enough for one."""
+    findings = comparison.findings
+    metric, (axis, limit) = comparison.plan.spec.metric, findings.budget
+    spent = f"{limit:g} {comparison.plan.spec.scheduler.unit + 's' if axis == 'units' else axis}"
+    title = f"after {spent}: medians over repeats, with 95 % intervals"
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    table.add_column("method")
+    headings = (
+        "runs",
+        f"best {escape(metric.name)}",
+        "regret",
+        "rank",
+        f"as good as {escape(findings.baseline)} after",
+    )
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in findings.table().to_dict("records"):
+        saved = "" if row["method"] == findings.baseline else _share(row)
+        value = interval(row["value"], row["value_low"], row["value_high"], 4)
+        regret = interval(row["regret"], row["regret_low"], row["regret_high"], 2)
+        table.add_row(escape(row["method"]), str(row["runs"]), value, regret, f"{row['rank']:.2f}", saved)
+    return table
+
+
+def comparisons_table(comparisons: Sequence[Comparison]) -> Table:
+    """Comparisons, a row each."""
+    table = Table(header_style="bold", box=None, pad_edge=False)
+    for heading in ("comparison", "state", "runs", "methods"):
+        table.add_column(heading, justify="right" if heading == "runs" else "left")
+    for comparison in comparisons:
+        done = f"{comparison.n_done} of {comparison.n_runs}"
+        methods = escape(", ".join(comparison.plan.methods))
+        table.add_row(escape(comparison.name), comparison.state, done, methods)
+    return table
+
+
+def interval(middle: float, low: float, high: float, digits: int) -> str:
+    """A number with its interval, if there is one."""
+    if math.isnan(low) or math.isnan(high):
+        return number(middle, digits)
+    return f"{number(middle, digits)} ({number(low, digits)} to {number(high, digits)})"
+
+
+def _share(row: Mapping[Any, Any]) -> str:
+    """After which share of the budget a method has what the baseline has at its end."""
+    if math.isnan(row["ratio"]):
+        return "-"
+    if math.isinf(row["ratio"]):
+        return "never"
+    low, high = row["ratio_low"], row["ratio_high"]
+    between = "" if math.isnan(low) else f" ({_percent(low)} to {_percent(high)})"
+    return f"{_percent(row['ratio'])}{between} of it"
+
+
+def _percent(ratio: float) -> str:
+    return "never" if math.isinf(ratio) else f"{100 * ratio:.0f} %"
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
