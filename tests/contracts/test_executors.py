@@ -16,6 +16,7 @@ from executors import CHECKS, Recorder, decisions_of, play
 
 from tuner.errors import ObjectiveError, RunFailed, SpecError, StoreError
 from tuner.execution import Job, LocalExecutor
+from tuner.execution.simulated import SimulatedExecutor
 from tuner.records import Ending, FailureKind, TrialState
 
 
@@ -31,10 +32,16 @@ def ray_executor():
     ray.shutdown()
 
 
-@pytest.fixture(params=["local", "ray"])
+@pytest.fixture(params=["local", "ray", "simulated"])
 def make(request):
-    executor = LocalExecutor() if request.param == "local" else request.getfixturevalue("ray_executor")
-    return lambda: executor
+    match request.param:
+        case "local":
+            return LocalExecutor
+        case "simulated":
+            return SimulatedExecutor
+        case _:
+            executor = request.getfixturevalue("ray_executor")
+            return lambda: executor
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -46,6 +53,13 @@ def test_with_one_worker_local_and_ray_give_the_same_trials(ray_executor, tmp_pa
     local = play(LocalExecutor(), tmp_path / "local", Curve(), budget={"trials": 20}, sampler={"name": "tpe"})
     ray = play(ray_executor, tmp_path / "ray", Curve(), budget={"trials": 20}, sampler={"name": "tpe"})
     assert decisions_of(local) == decisions_of(ray)
+
+
+def test_with_one_worker_local_and_simulated_give_the_same_trials(tmp_path):
+    local = play(LocalExecutor(), tmp_path / "local", Curve(), budget={"trials": 20}, sampler={"name": "tpe"})
+    simulated = play(SimulatedExecutor(), tmp_path / "sim", Curve(), budget={"trials": 20}, sampler={"name": "tpe"})
+    assert decisions_of(local) == decisions_of(simulated)
+    assert [type(event) for event in local.journal] == [type(event) for event in simulated.journal]
 
 
 def test_slow_epochs_change_nothing(ray_executor, tmp_path):

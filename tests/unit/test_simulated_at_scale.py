@@ -74,7 +74,7 @@ def promotion(recorded, promoted):
 
 
 def test_all_workers_work_until_the_budget_is_spent(long_run):
-    spent = max(when for when, _, trial in long_run.begun() if trial == 2999)
+    spent = min(when for when, _, trial in long_run.begun() if trial == 2999)
     workers = {worker for _, worker, what in long_run.said if isinstance(what, Segment)}
     assert len(workers) == 1000
     n_at_work = 0

@@ -17,8 +17,8 @@ class Curve:
     """The reports of one configuration's training, from its start: arrays of one length, a report each.
 
     `resources` rise from 1 on (1, 2, .. where every unit is reported); `metrics` are the values reported there, NaN
-    from where a training had failed; `seconds` is what each stretch between two reports took. `over` says that the
-    training ended there by itself, as with a patience of its own; otherwise nothing more is known of it.
+    where one is missing or a training has failed; `seconds` is what each stretch between two reports took. `over` says
+    that the training ended there by itself, as with a patience of its own; otherwise nothing more is known of it.
     """
 
     resources: NDArray[np.int64]
