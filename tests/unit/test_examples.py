@@ -82,8 +82,18 @@ def test_resume(run):
     assert second <= first
 
 
+def test_compare_strategies(run):
+    said = run("compare_strategies", "--trials", "100", "--repeats", "2")
+    assert "recorded 100 configurations" in said
+    rows = re.findall(r"^ *(grid|random|tpe|asha\+tpe) +(\S+)", said, re.MULTILINE)
+    assert sorted(name for name, _ in rows) == ["asha+tpe", "grid", "random", "tpe"]
+    assert all(0.2 < float(value) < 1 for _, value in rows)
+    assert "with 2 repeats, too few to say how many it would take" in said
+
+
 def test_every_example_has_its_test_and_says_how_to_run_it():
     assert [path.stem for path in EXAMPLES] == [
+        "compare_strategies",
         "mnist",
         "plain_function",
         "pytorch_loop",
