@@ -60,19 +60,21 @@ def run(method: Method, curves: Curves, *, n_workers: int, budget: int) -> Trace
     """Run a study until `budget` units are spent, the table is used up or the method has nothing left to ask for."""
     study = _Study(method, curves)
     idle = list(range(n_workers))
-    events: list[tuple[int, int, int, Job]] = []  # when a worker reports next; earlier events first among equals
+    # When a worker reports next, and what (job, resource); of equal times the one that was scheduled first.
+    events: list[tuple[int, int, int, Job, int]] = []
     now = n_events = 0
     try:
         while study.trace.units < budget:
-            while idle and (job := study.next_job()) is not None:
+            while idle and (found := study.next_job()) is not None:
+                job, reached = found
                 n_events += 1
-                heapq.heappush(events, (now + 1, n_events, idle.pop(), job))
+                heapq.heappush(events, (now + 1, n_events, idle.pop(), job, reached + 1))
             if not events:
                 break
-            now, _, worker, job = heapq.heappop(events)
-            if study.step(job):
+            now, _, worker, job, resource = heapq.heappop(events)
+            if study.report(job, resource):
                 n_events += 1
-                heapq.heappush(events, (now + 1, n_events, worker, job))
+                heapq.heappush(events, (now + 1, n_events, worker, job, resource + 1))
             else:
                 idle.append(worker)
     except Exhausted:
@@ -91,8 +93,10 @@ class _Study:
         self._reached: dict[int, int] = {}
         self._best = math.inf
 
-    def next_job(self) -> Job | None:
-        """The next job in which there is something to train. What is known already is told at once."""
+    def next_job(self) -> tuple[Job, int] | None:
+        """The next job in which there is something to train, and where its trial stands. What is known is told at
+        once.
+        """
         for _ in range(MOST_REPEATS):
             start = time.process_time()
             job = self._method.ask()
@@ -104,19 +108,19 @@ class _Study:
                 self._reached[job.trial] = 0
                 self.trace.n_trials += 1
             if job.until > self._reached[job.trial]:
-                return job
+                return job, self._reached[job.trial]
             self._tell(job, job.until)
         raise RuntimeError(f"{MOST_REPEATS} jobs in a row asked for nothing new")
 
-    def step(self, job: Job) -> bool:
+    def report(self, job: Job, resource: int) -> bool:
         """One unit of training. Whether the worker goes on with the job."""
-        self._reached[job.trial] += 1
-        resource = self._reached[job.trial]
-        loss = self._known[job.trial][resource - 1]
-        self.trace.units += 1
+        if resource > self._reached[job.trial]:  # else another job of the same trial has paid for it
+            self._reached[job.trial] = resource
+            self.trace.units += 1
+        loss = float(self._known[job.trial][resource - 1])
         if loss < self._best:
-            self._best = float(loss)
-            self.trace.incumbents.append((self.trace.units, self._best))
+            self._best = loss
+            self.trace.incumbents.append((self.trace.units, loss))
         return self._tell(job, resource) and resource < job.until
 
     def _tell(self, job: Job, resource: int) -> bool:

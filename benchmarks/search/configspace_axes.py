@@ -6,6 +6,7 @@ from typing import Any
 
 from ConfigSpace import Configuration, ConfigurationSpace
 from ConfigSpace.hyperparameters import UniformFloatHyperparameter, UniformIntegerHyperparameter
+
 from tuner.space import Int, SearchSpace
 
 

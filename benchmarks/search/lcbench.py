@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from problem import Curve
+
 from tuner.space import Float, Int, SearchSpace
 
 DEVELOPMENT = (0, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18, 20, 21, 23, 24, 26, 27, 29, 30, 32)

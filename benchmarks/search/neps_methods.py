@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from clock import Job
 from problem import Problem
+
 from tuner.space import Int, SearchSpace
 
 KICK_IN = 10

@@ -12,6 +12,7 @@ from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, SuccessiveHal
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
 from optuna.trial import Trial, TrialState
 from problem import Problem
+
 from tuner.space import Float, Int, SearchSpace
 
 METHODS = ("optuna-tpe", "optuna-gp", "optuna-tpe+sha", "optuna-tpe+hyperband")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clock import Job
 from problem import Problem
+
 from tuner.control import Nothing, StudyController
 from tuner.records import Decision, Report
 from tuner.schedule import make_scheduler

@@ -17,7 +17,7 @@ Curves = Callable[[dict[str, Any]], Curve]
 """Answers the configuration of each trial of one study, once. Raises Exhausted when there is no curve left."""
 
 
-class Exhausted(Exception):  # noqa: N818 (no error: the end of a table)
+class Exhausted(Exception):
     """Every row of a table has been given out."""
 
 
@@ -40,4 +40,5 @@ class Problem(Protocol):
 
 def spread(tasks: Sequence[str], n: int) -> list[str]:
     """`n` of the tasks, evenly spread over their list."""
-    return [tasks[index * len(tasks) // n] for index in range(min(n, len(tasks)))]
+    n = min(n, len(tasks))
+    return [tasks[index * len(tasks) // n] for index in range(n)]

@@ -69,9 +69,10 @@ def incumbents(studies: Studies, benchmark: str) -> str:
         mean, median = (" / ".join(f"{x:.{digits}f}" for x in of(table, axis=1)) for of in (np.mean, np.median))
         seconds = np.mean([line["own_seconds"] for line in own.values()])
         each = np.mean([line["own_seconds"] / line["n_trials"] for line in own.values()]) * 1000
-        n = f"{len({task for task, _ in own})} × {len({seed for _, seed in own})}, {len(own)}"
+        n_tasks, n_seeds = (len(set(names)) for names in zip(*own, strict=True))
+        n = f"{len(own)}: {n_tasks} tasks, {n_seeds} seeds"
         rows.append((table.mean(axis=1)[-1], [name, n, mean, median, f"{seconds:.1f}", f"{each:.1f}"]))
-    head = ["method", "tasks × seeds, studies", f"mean at {' / '.join(at)}", "median", "own s a study", "ms a trial"]
+    head = ["method", "studies", f"mean at {' / '.join(at)}", "median", "own s a study", "ms a trial"]
     return markdown(head, [row for _, row in sorted(rows, key=lambda entry: entry[0])])
 
 

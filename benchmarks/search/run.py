@@ -13,10 +13,16 @@ import argparse
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import methods
+from clock import Trace, readings, run
+from environments import python_of
+from problem import Problem, spread
+
+from tuner.seeds import derive_seed
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,14 +30,8 @@ N_WORKERS = 8
 TRAININGS = 80
 READ_AT = (8, 16, 40, 80)
 
-for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(threads, "1")  # before numpy is there: a method's own seconds are those of one core
-
-import methods
-from clock import Trace, readings, run
-from environments import python_of
-from problem import Problem, spread
-from tuner.seeds import derive_seed
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""A method's own seconds are those of one core."""
 
 Key = tuple[str, str, str, int]
 """Method, benchmark, task, seed."""
@@ -105,11 +105,12 @@ def run_here(options: argparse.Namespace) -> None:
 
 
 def run_elsewhere(environment: str, names: list[str], options: argparse.Namespace) -> None:
-    """The same program in the environment of the peer."""
+    """The same program in the environment of the peer ("": the project's own)."""
     command = [python_of(environment), __file__, "--here", "--methods", ",".join(names), "--out", options.out]
     command += ["--benchmarks", options.benchmarks, "--data", options.data, "--seeds", options.seeds]
     command += ["--tasks", options.tasks] if options.tasks else []
-    subprocess.run([str(word) for word in command], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    environ = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(ROOT)}
+    subprocess.run([str(word) for word in command], check=True, env=environ)
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from syne_tune.backend.trial_status import Trial
 from syne_tune.config_space import Domain, lograndint, loguniform, randint, uniform
 from syne_tune.optimizer.baselines import ASHACQR, BOHB
 from syne_tune.optimizer.scheduler import SchedulerDecision, TrialScheduler
+
 from tuner.space import Int, SearchSpace
 
 logging.disable(logging.ERROR)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from problem import Curve, Exhausted
+
 from tuner.space import Float, SearchSpace
 
 CHANCE = math.log(2)
