@@ -1,8 +1,8 @@
 """LCBench: a surrogate of the learning curves of multilayer perceptrons on tabular data, seven hyperparameters.
 
 Zimmer, Lindauer, Hutter: Auto-PyTorch Tabular, TPAMI 2021 (the curves); Pfisterer, Schneider, Moosbauer, Binder,
-Bischl: YAHPO Gym, AutoML 2022 (the surrogate). A full training is epochs 2 to 52 less the last: epoch 1 is the
-untrained network, so 2 to 51 are 50 units.
+Bischl: YAHPO Gym, AutoML 2022 (the surrogate). A full training is epochs 2 to 51, 50 units: epoch 1 is the untrained
+network.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from problem import Curve
 
 from tuner.space import Float, Int, SearchSpace
@@ -55,6 +54,8 @@ class LCBench:
     def __init__(self, folder: Path, task: str) -> None:
         if task not in LCBench.tasks(folder):
             raise ValueError(f"task {task} is not one to develop on: there are {', '.join(LCBench.tasks(folder))}")
+        import onnxruntime  # no dependency of the project
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self.task = task

@@ -19,6 +19,7 @@ sys.path.append(str(SEARCH))
 import report  # noqa: E402 (they are programs, no package: their folder is their path)
 import run as program  # noqa: E402
 from clock import Job, run  # noqa: E402
+from lcbench import DEVELOPMENT, LCBench  # noqa: E402
 from problem import Exhausted, spread  # noqa: E402
 from taskset import CHANCE, SPACE, TaskSet  # noqa: E402
 
@@ -133,6 +134,16 @@ def test_taskset_answers_with_the_nearest_row_and_each_row_once(tmp_path):
         curves(rows[0])
     firsts = {fresh(rows[5]).tobytes() for _ in rows}
     assert firsts == {curve.tobytes() for curve in own}
+
+
+def test_of_lcbench_only_the_tasks_to_develop_on_can_be_had(tmp_path):
+    names = [f"task {position}" for position in range(34)]
+    axes = {"hyperparameters": [{"name": "epoch"}, {"name": "OpenML_task_id", "choices": names}]}
+    (tmp_path / "config_space.json").write_text(json.dumps(axes))
+    assert LCBench.tasks(tmp_path) == [f"task {position}" for position in DEVELOPMENT]
+    for position in set(range(34)) - set(DEVELOPMENT):
+        with pytest.raises(ValueError, match="not one to develop on"):
+            LCBench(tmp_path, f"task {position}")
 
 
 def test_spread_takes_the_tasks_evenly():
