@@ -34,6 +34,7 @@ SCHEDULERS = [
     {"name": "hyperband", "type": "stop", "max_resource": 9},
 ]
 BUDGETS = [{"trials": 12}, {"trials": None, "epochs": 30}, {"trials": 12, "minutes": 2}, {"trials": 3, "epochs": 100}]
+BUDGETS += [{"trials": 12, "until": {"value": 0.1}}, {"trials": None, "epochs": 30, "until": {"no_improvement": 3}}]
 
 specs = st.builds(
     lambda scheduler, budget, retries, value, policy: study_spec(

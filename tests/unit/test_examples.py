@@ -91,6 +91,15 @@ def test_compare_strategies(run):
     assert "with 2 repeats, too few to say how many it would take" in said
 
 
+def test_warm_start(run):
+    said = run("warm_start", "--trials", "20")
+    first, second = number(r"first: best val_loss (\S+)", said), number(r"second: best val_loss (\S+)", said)
+    assert second < first
+    lr = number(r"at lr (\S+)", said)
+    assert number(r"it tried lr ([^,\s]+)", said) == lr
+    assert "no improvement in 20 trials" in said
+
+
 def test_every_example_has_its_test_and_says_how_to_run_it():
     assert [path.stem for path in EXAMPLES] == [
         "compare_strategies",
@@ -100,6 +109,7 @@ def test_every_example_has_its_test_and_says_how_to_run_it():
         "resume",
         "sklearn_model",
         "task",
+        "warm_start",
     ]
     for path in EXAMPLES:
         assert f"python examples/{path.name} [--trials N]" in path.read_text()

@@ -52,9 +52,9 @@ MISTAKES = [
     ({"budget": {"until": {"no_improvement": 0}}}, "budget.until.no_improvement", "got 0", "in a row"),
     ({"budget": {"until": {"expected_improvement": 0}}}, "budget.until.expected_improvement", "got 0", "noise"),
     (
-        {"budget": {"until": {"expected_improvement": "noise"}}, "scheduler": {"max_resource": 2}},
+        {"budget": {"until": {"expected_improvement": "noise"}}, "scheduler": {"max_resource": 3}},
         "budget.until.expected_improvement",
-        "three reports of a trial",
+        "four reports of a trial",
         "as a number",
     ),
     (

@@ -65,6 +65,7 @@ def plan(spec: StudySpec, points: int | None) -> str:
         f"{budget.trials} trials" if budget.trials else "",
         f"{budget.minutes:g} min" if budget.minutes else "",
         f"{budget.epochs} {spec.scheduler.unit}s in all" if budget.epochs else "",
+        *goals(spec),
     ]
     scheduler = spec.scheduler
     kind = f", {scheduler.type}" if scheduler.name in ("asha", "hyperband") else ""
@@ -74,6 +75,17 @@ def plan(spec: StudySpec, points: int | None) -> str:
         f"{scheduler.name}{kind} from {scheduler.min_resource} to {scheduler.max_resource} {scheduler.unit}s; "
         f"{spec.metric.direction} {spec.metric.name}"
     )
+
+
+def goals(spec: StudySpec) -> list[str]:
+    """What may end the study earlier, a few words each."""
+    until, metric = spec.budget.until, spec.metric.name
+    little = "the noise" if until.expected_improvement == "noise" else f"{until.expected_improvement}"
+    return [
+        f"{metric} {until.value:g}" if until.value is not None else "",
+        f"{until.no_improvement} trials without an improvement" if until.no_improvement else "",
+        f"an expected improvement below {little}" if until.expected_improvement else "",
+    ]
 
 
 def print_schema() -> None:

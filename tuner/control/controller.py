@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from tuner.control.goals import told
 from tuner.control.ledger import Ledger
 from tuner.control.trial import Trial
 from tuner.errors import UserMistake
@@ -244,7 +245,12 @@ class StudyController:
         )
 
     def _end_reason(self) -> str:
-        if reason := self._ledger.closing():
+        ledger = self._ledger
+        reason = ledger.closing()
+        if reason and reason == ledger.goals.met:
+            unit, n_trials = self.spec.scheduler.unit, len(self.trials)
+            return told(reason, ledger.budget, unit, n_trials, ledger.units, ledger.elapsed)
+        if reason:
             return reason
         if self._exhausted:
             return f"the {self.spec.sampler.name} sampler has nothing left to propose"

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from tuner.control.fate import Happening
+from tuner.control.goals import Goals
 from tuner.control.trial import Trial
 from tuner.records import (
     Checkpoint,
@@ -44,6 +45,7 @@ class Ledger:
         self.spec = spec
         self.scheduler = scheduler
         self.budget: Budget = spec.budget
+        self.goals = Goals(spec)
         self.trials: list[Trial] = []
         self.has_value = False
         """Whether any trial has reported a finite value."""
@@ -74,6 +76,8 @@ class Ledger:
             return self.stop_reason
         if self.given_up():
             return f"given up, as the first {self.spec.failures.give_up_after} trials all failed"
+        if self.goals.met:
+            return self.goals.met
         if self.elapsed >= self.limit_seconds():
             return f"the time budget of {self.budget.minutes:g} min is spent"
         if self.budget.epochs is not None and self.units >= self.budget.epochs:
@@ -240,6 +244,7 @@ class Ledger:
     def _extend(self, command: Command) -> None:
         self.budget = self.budget.model_copy(update=dict(command.budget or {}))
         self.ended = None
+        self.goals.lift()
         self.stop_reason = ""
         self.carried = None
         self.forgiven = len(self.trials)
@@ -272,6 +277,7 @@ class Ledger:
 
     def _changed(self, trial: Trial) -> None:
         self.dirty[trial.number] = None
+        self.goals.saw(trial)
         self._unobserved.add(trial.number)
 
 

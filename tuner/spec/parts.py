@@ -149,8 +149,8 @@ class Until(Part):
     )
     expected_improvement: Annotated[float, Field(gt=0)] | Literal["noise"] | None = Field(
         None,
-        description="Half as many trials again are expected to improve the metric by less than this; noise: by less "
-        "than the scatter at the ends of the best curves.",
+        description="Half as many trials again are expected to improve the metric by less than this; noise: by "
+        "less than the scatter at the ends of the best curves.",
     )
 
     @model_serializer(mode="wrap")

@@ -123,8 +123,8 @@ class StudySpec(Part):
     def _check_goals(self) -> None:
         if self.budget.until.expected_improvement != "noise":
             return
-        if self.metric.value == "best" or self.scheduler.max_resource < 3:
-            why = "value: best hides it" if self.metric.value == "best" else "it takes three reports of a trial"
+        if self.metric.value == "best" or self.scheduler.max_resource < 4:
+            why = "value: best hides it" if self.metric.value == "best" else "it takes four reports of a trial"
             raise SpecError(
                 f"the noise cannot be seen at the end of the curves ({why}): got 'noise'",
                 path="budget.until.expected_improvement",

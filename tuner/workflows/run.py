@@ -20,6 +20,7 @@ from tuner.store import JournalEntry, StudyState, StudyStore, Writer
 from tuner.workflows.driver import StudyDriver, Watch, unwatched
 from tuner.workflows.fit import check_fit
 from tuner.workflows.gauge import Gauge
+from tuner.workflows.memory import with_memory
 from tuner.workflows.places import claim_folder, study_folder
 from tuner.workflows.study import Study
 
@@ -36,16 +37,20 @@ class Options:
 
 
 def settle_name(store: StudyStore, spec: StudySpec, *, fresh: bool = False) -> tuple[StudySpec, bool]:
-    """The spec under the name that its study will have, and whether that study is there already.
+    """The spec under the name that its study will have, with its memory, and whether that study is there already.
 
-    Raises StudyExists if the name belongs to another spec; `fresh` takes the next free name instead.
+    A new study takes its memory from the studies of `warm_start` now (`with_memory` says what is a SpecError); one that
+    is there keeps what it has, whatever became of them. Raises StudyExists if the name belongs to
+    another spec; `fresh` takes the next free name instead.
     """
     names = set(store.names())
     if fresh:
         spec = spec.model_copy(update={"study": _free_name(spec.study, names)})
     if spec.study not in names:
-        return spec, False
+        return with_memory(store, spec), False
     there = store.study(spec.study).spec
+    if not spec.memory and spec.warm_start == there.warm_start:
+        spec = spec.model_copy(update={"memory": there.memory})
     if there != spec:
         raise StudyExists(
             f"study {spec.study!r} exists with another spec: {'; '.join(differences(there, spec))}",
@@ -130,6 +135,8 @@ def run(
 def _make_study(store: StudyStore, spec: StudySpec, folder: Path) -> None:
     """Make the study, unless it is there, and its folder; neither if the folder cannot be had."""
     new = spec.study not in set(store.names())
+    if spec.warm_start and not spec.memory:
+        raise UserMistake(f"study {spec.study!r} has not yet taken what it remembers: settle_name does that first")
     record = store.create(spec) if new else store.study(spec.study)
     try:
         claim_folder(record, folder)
