@@ -49,17 +49,8 @@ def incumbents(
 ) -> pd.DataFrame:
     """The incumbent of every run: columns problem, method, repeat, budget (in `by`), loss (as `incumbent` says)."""
     budgets = np.asarray(at, dtype=np.float64)
-    columns = ["problem", "method", "repeat", "budget", "loss"]
-    parts = [
-        pd.DataFrame(
-            {
-                "problem": run.problem,
-                "method": run.method,
-                "repeat": run.repeat,
-                "budget": budgets,
-                "loss": incumbent(run.trace, budgets, by, rule),
-            }
-        )
-        for run in runs
-    ]
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+    listed = list(runs)
+    keys = ("problem", "method", "repeat")
+    table = pd.DataFrame({key: np.repeat([getattr(run, key) for run in listed], budgets.size) for key in keys})
+    losses = [incumbent(run.trace, budgets, by, rule) for run in listed]
+    return table.assign(budget=np.tile(budgets, len(listed)), loss=np.concatenate(losses) if losses else [])

@@ -21,9 +21,9 @@ def repeats_needed(differences: npt.ArrayLike, alpha: float = 0.05, power: float
     """The pairs that the two-sided signed-rank test at level alpha / n_tests needs, if what was seen is the truth.
 
     n = (z_{α/2} + z_β)² / (3 (p - ½)²), p = the share of pairwise sums of differences above 0, ties half (Noether 1987,
-    JASA 82, for the signed-rank test): of ranks alone, so that one outlier decides nothing. Never below
-    `fewest_repeats`. None where there is nothing to reckon from: fewer than three differences, or sums above and below
-    0 alike.
+    JASA 82, for the signed-rank test): of ranks alone, so that one outlier decides nothing. It asks for a few too many
+    where methods differ much. Never below `fewest_repeats`. None where there is nothing to reckon from: fewer than
+    three differences, or sums above and below 0 alike.
     """
     values = np.asarray(differences, dtype=np.float64)
     if values.size < LEAST_SEEN:

@@ -64,13 +64,13 @@ def regret_table(regrets: pd.DataFrame, level: float = 0.95, seed: int = 0) -> p
     """Regret by method over budget, one row for each of them, from the table of `regret_frame`.
 
     Columns: method, budget, n (runs, over all problems), median, median_low, median_high, mean, mean_low, mean_high.
-    The intervals are over repeats of the same problems (`expanded_interval`); NaN where a problem has one repeat.
+    The intervals are over repeats of the same problems (`expanded_interval`); NaN with fewer than six of one.
     """
     rows = []
     for method, of_method in regrets.groupby("method", sort=True):
         table = of_method.pivot_table(index=["problem", "repeat"], columns="budget", values="regret")
         problems = table.index.get_level_values("problem")
-        n_each = int(problems.value_counts().min())
+        n_each, n_problems = int(problems.value_counts().min()), problems.nunique()
         values = table.to_numpy()
         drawn = values[resamples(list(problems), seed)]
         medians, means = np.median(drawn, axis=1), drawn.mean(axis=1)
@@ -78,8 +78,8 @@ def regret_table(regrets: pd.DataFrame, level: float = 0.95, seed: int = 0) -> p
             rows.append(
                 (
                     *(method, budget, len(values)),
-                    *(float(np.median(values[:, i])), *expanded_interval(medians[:, i], n_each, level)),
-                    *(float(values[:, i].mean()), *expanded_interval(means[:, i], n_each, level)),
+                    *(float(np.median(values[:, i])), *expanded_interval(medians[:, i], n_each, level, n_problems)),
+                    *(float(values[:, i].mean()), *expanded_interval(means[:, i], n_each, level, n_problems)),
                 )
             )
     columns = ["method", "budget", "n", "median", "median_low", "median_high", "mean", "mean_low", "mean_high"]

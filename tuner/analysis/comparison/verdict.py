@@ -208,7 +208,7 @@ def _interval(seen: _Seen, one: str, other: str, alpha: float) -> tuple[float, f
     worst = float(values[np.isfinite(values)].max())
     found = paired_differences(seen.table.clip(upper=worst), one, other)
     drawn = np.median(found[resamples(seen.problems, seed=0)], axis=1)
-    return expanded_interval(drawn, seen.n_repeats, 1 - alpha)
+    return expanded_interval(drawn, seen.n_repeats, 1 - alpha, seen.n_problems)
 
 
 def _counted(n: int, noun: str) -> str:
