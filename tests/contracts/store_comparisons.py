@@ -49,7 +49,8 @@ def check_unknown_comparisons(opener: Opener) -> None:
     with closing(opener()) as store:
         store.create(spec("mnist"))
         for name in ("nobody", "mnist"):
-            for call in (store.comparisons.find, store.comparisons.runs, store.comparisons.delete):
+            comparisons = store.comparisons
+            for call in (comparisons.find, comparisons.runs, comparisons.states, comparisons.delete):
                 with pytest.raises(StudyNotFound, match=repr(name)):
                     call(name)
             with pytest.raises(StudyNotFound, match=repr(name)):
@@ -76,6 +77,14 @@ def check_runs(opener: Opener) -> None:
         assert (there.spec, there.events, there.holder) == (spec(old.study, seed=9), len(EVENTS), None)
         assert isinstance(EVENTS[-1], StudyEnded)
         assert (there.state, there.reason) == (StudyState.FINISHED, EVENTS[-1].reason)
+        states = {new.study: StudyState.UNFINISHED, old.study: StudyState.FINISHED}
+        assert store.comparisons.states("mnist-compare") == states
+        writer = store.write(new.study)
+        assert store.comparisons.states("mnist-compare") == states | {new.study: StudyState.RUNNING}
+        writer.append([StudyEnded("no way on", failed=True)])
+        writer.release()
+        assert store.comparisons.states("mnist-compare")[new.study] is StudyState.FAILED
+        assert list(store.comparisons.states("mnist-compare")) == [new.study, old.study]
         entries = list(store.journal(old.study))
         assert [(entry.number, entry.time) for entry in entries] == [(entry.number, entry.time) for entry in journal]
         assert lines(entry.event for entry in entries) == lines(EVENTS)

@@ -73,7 +73,8 @@ class ComparisonDisplay:
         now = time.monotonic()
         if self._before is None:
             self._before = standing.done - 1
-        if now - self._said < (LIVE_SECONDS if self._status is not None else PLAIN_SECONDS):
+        over = standing.done == standing.n_runs
+        if over or now - self._said < (LIVE_SECONDS if self._status is not None else PLAIN_SECONDS):
             return
         self._said = now
         each = (now - self._started) / (standing.done - self._before)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from tuner.records import TrialSummary
 from tuner.spec import StudySpec
-from tuner.store._base import JournalEntry
+from tuner.store._base import JournalEntry, StudyState
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,10 @@ class Comparisons(Protocol):
 
     def runs(self, name: str | None = None) -> list[ComparisonRun]:
         """The runs that one comparison has so far, or all comparisons: in the order in which they were added."""
+        ...
+
+    def states(self, name: str) -> dict[str, StudyState]:
+        """The state of each study that is a run of the comparison, in the order of `runs`."""
         ...
 
     def add_run(

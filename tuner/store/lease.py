@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, Update, bindparam, update
 
 from tuner.errors import StudyHeld
-from tuner.store._base import Holder
+from tuner.store._base import Holder, StudyState
 from tuner.store.processes import is_gone, this_process
 from tuner.store.rows import holder, holder_columns
 from tuner.store.tables import studies
@@ -35,6 +35,13 @@ def live_holder(row: RowMapping, now: float) -> Holder | None:
     if gone is None:
         gone = now - row["heartbeat"] >= LEASE_SECONDS
     return None if gone else found
+
+
+def state(row: RowMapping, now: float) -> StudyState:
+    """Where the study of the row stands: the last word of its journal, else whether somebody writes it."""
+    if row["ended"]:
+        return StudyState(row["ended"])
+    return StudyState.UNFINISHED if live_holder(row, now) is None else StudyState.RUNNING
 
 
 def take(connection: Connection, row: RowMapping, now: float) -> str:

@@ -14,7 +14,7 @@ from tuner.errors import StoreError, StudyExists, StudyNotFound
 from tuner.records import TrialSummary
 from tuner.spec import StudySpec
 from tuner.store import lease, rows
-from tuner.store._base import JournalEntry
+from tuner.store._base import JournalEntry, StudyState
 from tuner.store._comparisons import ComparisonPlan, ComparisonRecord, ComparisonRun, Replay
 from tuner.store.database import Database
 from tuner.store.entries import insert_entries
@@ -82,6 +82,15 @@ class SqlComparisons:
             )
             mine = all_runs if name is None else all_runs.where(comparisons.c.name == name)
             return [ComparisonRun(*row) for row in connection.execute(mine)]
+
+    def states(self, name: str) -> dict[str, StudyState]:
+        self._refuse_absent(name)
+        with self._database.reading() as connection:
+            found = _find(connection, name)
+            mine = select(studies).join_from(runs, studies).where(runs.c.comparison == found["id"])
+            rows_there = connection.execute(mine.order_by(runs.c.study)).mappings().all()
+        now = self._clock()
+        return {row["name"]: lease.state(row, now) for row in rows_there}
 
     def add_run(
         self,

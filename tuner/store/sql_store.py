@@ -14,7 +14,7 @@ from tuner.errors import StoreError, StudyExists, StudyNotFound
 from tuner.records import Command, Details, Event, Report, TrialSummary
 from tuner.spec import StudySpec
 from tuner.store import lease, rows
-from tuner.store._base import JournalEntry, PostedCommand, StudyRecord, StudyState, Writer
+from tuner.store._base import JournalEntry, PostedCommand, StudyRecord, Writer
 from tuner.store.database import Database
 from tuner.store.dialects import upsert
 from tuner.store.entries import insert_entries
@@ -159,20 +159,16 @@ class SqlStore:
             yield connection, _find(connection, name)
 
     def _record(self, row: RowMapping) -> StudyRecord:
-        holder = lease.live_holder(row, self._clock())
-        if row["ended"]:
-            state = StudyState(row["ended"])
-        else:
-            state = StudyState.UNFINISHED if holder is None else StudyState.RUNNING
+        now = self._clock()
         return StudyRecord(
             name=row["name"],
             spec=rows.stored_spec(row),
-            state=state,
+            state=lease.state(row, now),
             reason=row["reason"],
             created=row["created"],
             updated=row["updated"],
             events=row["events"],
-            holder=holder,
+            holder=lease.live_holder(row, now),
         )
 
 

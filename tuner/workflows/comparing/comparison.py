@@ -36,9 +36,8 @@ class Comparison:
 
     @cached_property
     def states(self) -> dict[str, StudyState]:
-        """Study -> its state, for the plan's runs that were begun."""
-        there = {run.study for run in self._store.comparisons.runs(self.name)}
-        return {run.study: self._store.study(run.study).state for run in runs_of(self.plan) if run.study in there}
+        """The state of every run that was begun, by its study's name."""
+        return self._store.comparisons.states(self.name)
 
     @property
     def n_runs(self) -> int:

@@ -71,8 +71,11 @@ def serve() -> None:
             answer = True, function(task)
         except Exception as error:  # noqa: BLE001 - raised again where it was asked for
             answer = False, error
-        pickle.dump(answer, answers)
-        answers.flush()
+        try:
+            pickle.dump(answer, answers)
+            answers.flush()
+        except BrokenPipeError:  # who asked has gone
+            os._exit(1)
 
 
 def _start() -> subprocess.Popen[bytes]:
