@@ -187,6 +187,30 @@ def test_live_mistakes_write_nothing(place):
     assert not (place.folder / "runs").exists()
 
 
+def test_ctrl_c_keeps_what_is_finished_and_leaves_no_process(place):
+    process = place.start(*REPLAY, "--methods", "random,tpe", "--repeats", "30")
+    database = place.folder / "runs" / "tuner.db"
+    deadline = time.monotonic() + 60
+    while len(place.json("list", "--all") if database.exists() else []) < 3:
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Go on with the same command" in out
+    assert "Traceback" not in err
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    assert place.json("list")[0]["comparison"]["done"] >= 2
+
+
+def test_a_replay_is_not_trained(done):
+    before = done.json("list", "--all")
+    _, err = done.tune("resume", "synthetic-compare.tpe.0", "--executor", "local", "--parallel", "1", code=2)
+    assert "was replayed for the comparison 'synthetic-compare'" in err
+    assert done.json("list", "--all") == before
+
+
 def test_another_comparison_of_the_name_is_a_mistake(done):
     _, err = done.tune(*REPLAY, "--methods", "random", "--set", "seed=3", code=2)
     assert "comparison 'synthetic-compare' exists and is another one: seed: 0 -> 3" in err

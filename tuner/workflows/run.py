@@ -119,6 +119,7 @@ def run(
     """
     spec = prepared.spec
     try:
+        _refuse_replay(store, spec.study)
         command = extension.command() if extension else None
         _make_study(store, spec, prepared.job.folder)
         with _writing(store, spec.study) as writer:
@@ -130,6 +131,16 @@ def run(
     finally:
         prepared.executor.close()
     return Study(store, spec.study)
+
+
+def _refuse_replay(store: StudyStore, name: str) -> None:
+    """Raise UserMistake for a study that was replayed: it has no checkpoints, and what it saw was looked up."""
+    for run in store.comparisons.runs():
+        if run.study == name and store.comparisons.find(run.comparison).plan.replay is not None:
+            raise UserMistake(
+                f"study {name!r} was replayed for the comparison {run.comparison!r}, and cannot be trained",
+                hint="Run its spec under another --name, or compare with a larger --budget.",
+            )
 
 
 def _make_study(store: StudyStore, spec: StudySpec, folder: Path) -> None:
