@@ -12,7 +12,15 @@ import pytest
 from replays import FULL, replay
 
 from tuner.errors import UserMistake
-from tuner.execution.simulated import Curve, Curves, CurveTable, TableInfo, curve_of_units
+from tuner.execution.simulated import (
+    Curve,
+    Curves,
+    CurveTable,
+    SimulatedExecutor,
+    TableInfo,
+    TableSession,
+    curve_of_units,
+)
 from tuner.space import Choice, Float, Int, SearchSpace
 from tuner.spec import Metric
 
@@ -202,7 +210,13 @@ def test_what_makes_no_table():
 
 def test_a_study_on_a_table_sees_its_curves():
     kept = table(*np.linspace(0, 1, 50).tolist())
-    witness = replay(kept, parallel=4, scheduler=FULL, budget={"trials": 50})
+    executor = SimulatedExecutor()
+    witness = replay(kept, parallel=4, executor=executor, scheduler=FULL, budget={"trials": 50})
     assert sorted(trial.loss for trial in witness.controller.trials) == pytest.approx(
         sorted(curve.metrics["loss"][-1] for curve in kept.curves)
     ), "50 trials use up 50 rows"
+    assert isinstance(executor.session, TableSession)
+    assert {
+        trial: abs(kept.configs[row]["x"] - witness.controller.trials[trial].config["x"])
+        for trial, row in executor.session.rows.items()
+    } == pytest.approx(executor.session.distances)

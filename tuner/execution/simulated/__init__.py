@@ -3,7 +3,7 @@
 from tuner.execution.simulated.costs import Costs
 from tuner.execution.simulated.curves import Curve, Curves, CurvesSession, curve_of_units
 from tuner.execution.simulated.executor import SimulatedExecutor
-from tuner.execution.simulated.table import CurveTable, TableInfo
+from tuner.execution.simulated.table import CurveTable, TableInfo, TableSession
 
 __all__ = [
     "Costs",
@@ -13,5 +13,6 @@ __all__ = [
     "CurvesSession",
     "SimulatedExecutor",
     "TableInfo",
+    "TableSession",
     "curve_of_units",
 ]

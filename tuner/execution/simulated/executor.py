@@ -10,7 +10,8 @@ from tuner.control import Nothing
 from tuner.errors import RunFailed, SpecError
 from tuner.execution._base import Driver, Job
 from tuner.execution.simulated.costs import FREE, Costs
-from tuner.execution.simulated.players import Player, make_player
+from tuner.execution.simulated.curves import Curves, CurvesSession
+from tuner.execution.simulated.players import CurvePlayer, ObjectivePlayer, Player
 from tuner.execution.simulated.worker import SimulatedWorker
 
 COMMIT_SECONDS = 0.2
@@ -24,13 +25,16 @@ class SimulatedExecutor:
     A function is run, one segment at a time, whichever worker has it. It takes the seconds that were measured, or
     `seconds_per_unit` of resource. With curves, or with that, a study is the same whenever and wherever it is run
     (unless Costs.charge_sampler is above 0). Messages of one instant are taken in the order of the workers, and the
-    idle workers are served together once all are answered. `resources` and `timeouts` mean nothing here.
+    idle workers are served together once all are answered. `resources` and `timeouts` mean nothing here. A run of
+    curves that was cut short is to be begun anew, not gone on with: what its session remembered is gone.
     """
 
     def __init__(self, costs: Costs = FREE, *, seconds_per_unit: float | None = None) -> None:
         self._costs = costs
         self._seconds_per_unit = seconds_per_unit
         self._now = 0.0
+        self.session: CurvesSession | None = None
+        """What answered the last run, if it was of curves: a table's knows how far its rows were."""
         self.sampler_seconds = 0.0
         """Real seconds that the driver took to hand out segments."""
 
@@ -48,7 +52,7 @@ class SimulatedExecutor:
     def run(self, job: Job, driver: Driver) -> None:
         """See Executor."""
         self.check(job)
-        player = make_player(job, self._seconds_per_unit)
+        player = self._player(job)
         workers = [SimulatedWorker(index, self._costs, self._now) for index in range(job.parallel or 0)]
         try:
             self._run(driver, player, workers)
@@ -58,6 +62,12 @@ class SimulatedExecutor:
 
     def close(self) -> None:
         """See Executor."""
+
+    def _player(self, job: Job) -> Player:
+        if isinstance(job.objective, Curves):
+            self.session = job.objective.session()
+            return CurvePlayer(self.session, job.checkpoint.every)
+        return ObjectivePlayer(job, self._seconds_per_unit)
 
     def _run(self, driver: Driver, player: Player, workers: list[SimulatedWorker]) -> None:
         agenda = [(worker.due, index) for index, worker in enumerate(workers)]  # at most one entry for each worker

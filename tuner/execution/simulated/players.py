@@ -17,7 +17,7 @@ from typing import NoReturn, Protocol, final
 import numpy as np
 
 from tuner.execution._base import Job
-from tuner.execution.simulated.curves import Curve, Curves
+from tuner.execution.simulated.curves import Curve, CurvesSession
 from tuner.execution.trial_run import run_segment
 from tuner.records import Checkpoint, Decision, Ending, Pace, Report, Segment, SegmentEnd
 
@@ -30,23 +30,16 @@ class Player(Protocol):
     def play(self, segment: Segment) -> Play: ...
 
 
-def make_player(job: Job, seconds_per_unit: float | None) -> Player:
-    """A player of the job's objective, be it curves or a function (config, trial)."""
-    if isinstance(job.objective, Curves):
-        return CurvePlayer(job, job.objective)
-    return ObjectivePlayer(job, seconds_per_unit)
-
-
 @final
 class CurvePlayer:
-    """Plays what a Curves session answers. Checkpoints are taken as the job's policy says, and hold nothing."""
+    """Plays what a session of curves answers, with a checkpoint every so many units that holds nothing."""
 
-    def __init__(self, job: Job, curves: Curves) -> None:
-        self._every = job.checkpoint.every
-        self.session = curves.session()
+    def __init__(self, session: CurvesSession, checkpoint_every: int) -> None:
+        self._session = session
+        self._every = checkpoint_every
 
     def play(self, segment: Segment) -> Play:
-        curve = self.session.curve(segment.trial, segment.config, reach=segment.horizon)
+        curve = self._session.curve(segment.trial, segment.config, reach=segment.horizon)
         last = segment.start
         for resource, metrics, seconds in _reports(curve, segment):
             kept = resource >= segment.until or resource // self._every > last // self._every
