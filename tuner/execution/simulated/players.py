@@ -89,7 +89,7 @@ class ObjectivePlayer:
                 if isinstance(said, Report):
                     last = said.resource
                 decision = yield said
-        except GeneratorExit:
+        except BaseException:  # closed, or interrupted while the objective was at work
             stage.decisions.put(Decision.STOP)
             raise
         return said
