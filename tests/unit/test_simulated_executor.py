@@ -133,7 +133,7 @@ def test_a_mishap_strikes_on_the_way():
 
 
 def test_the_time_budget_is_of_virtual_minutes():
-    """Trials of 54 s: two workers finish 111 each within 100 min, at 5,994 s, and the next two are suspended at 6,000."""
+    """Trials of 54 s: two workers finish 111 each in 5,994 s, and the next two are suspended at 6,000 s, 100 min."""
     executor = SimulatedExecutor()
     witness = replay(
         Formula(seconds=lambda trial, config: 6.0),
