@@ -92,6 +92,13 @@ def test_equal_budgets():
     assert in_words(make_plan(SPEC, ["random", "asha+tpe"], 1).spec) == "192 epochs (12 full trainings)"
 
 
+def test_a_goal_is_no_equal_budget():
+    goal = Budget.model_validate({"trials": 5, "until": {"value": 0.1}})
+    assert equal_budget(SPEC.model_copy(update={"budget": goal}), parse_methods(["random"])) == Budget(trials=5)
+    with pytest.raises(UserMistake, match="until"):
+        make_plan(SPEC, ["random"], 1, budget=goal)
+
+
 def test_budgets_as_people_write_them():
     assert parse_budget("trials=64") == Budget(trials=64)
     assert parse_budget("units=576") == parse_budget("epochs=576") == Budget(trials=None, epochs=576)

@@ -144,6 +144,20 @@ def test_another_comparison_of_the_name_is_told_from_this_one(table, store):
         settle(store, plan_of(table, "random", name="synthetic"))
 
 
+def test_what_is_remembered_is_taken_once_and_is_the_same_for_all_runs(table, store):
+    first = plan_of(table, "random", repeats=1)
+    run(store, first)
+    warm = SPEC.model_copy(update={"warm_start": (runs_of(first)[0].study,)})
+    asked = make_plan(warm, ["random", "tpe"], 1, name="warm", replay=first.replay)
+    plan, _ = settle(store, asked)
+    assert len(plan.spec.memory) == 1
+    run(store, plan)
+    store.comparisons.delete(first.name)
+    again, was_there = settle(store, asked)
+    assert (again, was_there) == (plan, True)
+    assert {store.study(each.study).spec.memory for each in runs_of(plan)} == {plan.spec.memory}
+
+
 LR, DECAY, SPEED = SPEC.axes["lr"], SPEC.axes["weight_decay"], SPEC.axes["speed"]
 
 

@@ -27,6 +27,23 @@ def test_who_is_ahead_by_how_much_and_of_what_it_holds():
     assert len(found.sentences) <= 4
 
 
+def test_what_is_maximised_is_told_so():
+    accuracies = {"random": 0.9, "tpe": 0.97}
+    given = [Run(m, r, full_trainings([-a - r / 1000])) for m, a in accuracies.items() for r in range(8)]
+    found = verdict(given, 1, "trials", metric="val_accuracy", maximised=True)
+    assert "tpe is ahead of random after 1 trials: its val_accuracy is higher by 0.07" in str(found)
+    alone = verdict(given[:1], 1, "trials", metric="val_accuracy", maximised=True)
+    assert "median val_accuracy 0.9 after" in str(alone)
+
+
+def test_so_many_repeats_that_the_number_is_a_guess():
+    ends = {"random": [0.5, 0.2, 0.52, 0.2, 0.5, 0.21], "tpe": [0.2, 0.51, 0.2, 0.5, 0.2, 0.5]}
+    found = verdict([Run(m, r, full_trainings([end])) for m in ends for r, end in enumerate(ends[m])], 1, "trials")
+    assert found.repeats_needed is not None
+    assert found.repeats_needed > 100
+    assert f"about {float(f'{found.repeats_needed:.2g}'):,.0f} would be needed" in str(found)
+
+
 def test_three_repeats_cannot_tell_and_say_how_many_could():
     ends = {"random": [0.5, 0.6, 0.7], "tpe": [0.3, 0.2, 0.4]}
     given = [Run(m, r, full_trainings([0.9] * 15 + [end])) for m in ends for r, end in enumerate(ends[m])]

@@ -46,6 +46,12 @@ class _Seen:
     budget: str
     metric: str
     alpha: float
+    sign: float
+    """From the table's numbers to the metric's: -1 where more is better."""
+
+    @property
+    def better(self) -> str:
+        return "lower" if self.sign > 0 else "higher"
 
     @property
     def problems(self) -> list[str]:
@@ -76,6 +82,7 @@ def verdict(
     rule: Rule = "full",
     *,
     metric: str = "loss",
+    maximised: bool = False,
     unit: str = "units",
     baseline: str = "random",
     alpha: float = 0.05,
@@ -84,14 +91,16 @@ def verdict(
 
     A method is ahead of another where Wilcoxon's signed-rank test over the repeats, Holm-corrected over all pairs of
     methods, says so at level `alpha`; so the chance to call any method ahead when all are alike is at most `alpha`.
-    Differences are of `metric` with one problem, of normalised regret with several. `unit` is the resource's name.
+    Differences are of `metric` with one problem, of normalised regret with several; `maximised` says that the losses
+    are the metric with its sign turned. `unit` is the resource's name.
     """
     problems = {run.problem for run in runs}
     frame = incumbents(runs, [at], by, rule)
     if len(problems) > 1:
-        frame, metric = regret_frame(frame, scales(runs, baseline=baseline)), "normalised regret"
+        frame = regret_frame(frame, scales(runs, baseline=baseline))
+        metric, maximised = "normalised regret", False
     table = blocks(frame, at, "regret" if len(problems) > 1 else "loss")
-    seen = _Seen(table, f"{at:g} {unit if by == 'units' else by}", metric, alpha)
+    seen = _Seen(table, f"{at:g} {unit if by == 'units' else by}", metric, alpha, -1.0 if maximised else 1.0)
     if (nothing := _nothing_to_tell(seen, frame)) is not None:
         return nothing
     medians = table.quantile(0.5, interpolation="lower")
@@ -127,7 +136,7 @@ def _nothing_to_tell(seen: _Seen, frame: pd.DataFrame) -> Verdict | None:
     if not np.isfinite(table.to_numpy()).any() or not np.isfinite(frame["loss"].to_numpy(dtype=np.float64)).any():
         return Verdict((f"No run has a result after {seen.budget}: every trial failed, or none had reported yet.",))
     if table.shape[1] == 1:
-        only, value = str(table.columns[0]), float(np.median(table.to_numpy()))
+        only, value = str(table.columns[0]), seen.sign * float(np.median(table.to_numpy()))
         alone = f"Only {only} was run (median {seen.metric} {value:.4g} after {seen.budget}, {seen.repeats})."
         return Verdict((alone, "There is nothing to compare it with."))
     if bool(table.eq(table.iloc[:, 0], axis=0).all(axis=None)):
@@ -144,7 +153,7 @@ def _who_is_ahead(seen: _Seen, leader: str, ahead: Sequence[str], of_leader: pd.
     difference = float(of_leader["difference"].to_numpy()[list(of_leader.index).index(nearest)])
     than = f" than {nearest}" if len(ahead) > 1 else ""
     return (
-        f"{leader} is ahead of {_listed(ahead)} after {seen.budget}: its {seen.metric} is lower{than} by "
+        f"{leader} is ahead of {_listed(ahead)} after {seen.budget}: its {seen.metric} is {seen.better}{than} by "
         f"{difference:.3g} in the median pair{between} "
         f"({seen.repeats}, p ≤ {p:.2g} after Holm's correction)."
     )
@@ -177,7 +186,8 @@ def _what_cannot_be_told(seen: _Seen, leader: str, level: Sequence[str], needed:
         return f"{start}, and nothing points either way between {leader} and {level[0]}."
     if needed <= seen.n_repeats:
         return f"{start}; what was seen is at the edge of what so many can show."
-    return f"{start}; about {needed} would be needed for {leader} and {level[0]}, if they differ as they seem to."
+    pair = f"{leader} and {level[0]}"
+    return f"{start}; about {_rounded(needed)} would be needed for {pair}, if they differ as they seem to."
 
 
 def _largest_difference(seen: _Seen) -> str:
@@ -191,7 +201,7 @@ def _largest_difference(seen: _Seen) -> str:
 
 def _scope(seen: _Seen) -> str:
     if seen.n_repeats == 1 and seen.n_problems == 1:
-        return "Which one came out lowest in a single repeat may be luck."
+        return "Which one came out best in a single repeat may be luck."
     if seen.n_problems == 1:
         return "This holds for this problem and this budget; the repeats speak for other seeds, not for other problems."
     return "This holds for these problems and this budget; the repeats speak for other seeds, not for other problems."
@@ -209,6 +219,11 @@ def _interval(seen: _Seen, one: str, other: str, alpha: float) -> tuple[float, f
     found = paired_differences(seen.table.clip(upper=worst), one, other)
     drawn = np.median(found[resamples(seen.problems, seed=0)], axis=1)
     return expanded_interval(drawn, seen.n_repeats, 1 - alpha, seen.n_problems)
+
+
+def _rounded(n: int) -> str:
+    """To two digits: it is a guess."""
+    return f"{int(float(f'{n:.2g}')):,}"
 
 
 def _counted(n: int, noun: str) -> str:

@@ -112,10 +112,16 @@ class Findings:
     def verdict(self) -> Verdict:
         """What can be said, in words, and how sure it is."""
         axis, limit = self.budget
-        spec = self._plan.spec
-        name = spec.metric.name if spec.metric.direction == "minimize" else f"loss (-{spec.metric.name})"
-        unit = f"{spec.scheduler.unit}s"
-        return verdict(self.runs, limit, axis, metric=name, unit=unit, baseline=self.baseline)
+        metric, unit = self._plan.spec.metric, f"{self._plan.spec.scheduler.unit}s"
+        return verdict(
+            self.runs,
+            limit,
+            axis,
+            metric=metric.name,
+            maximised=metric.direction == "maximize",
+            unit=unit,
+            baseline=self.baseline,
+        )
 
     @cached_property
     def _ends(self) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from tuner.errors import UserMistake, shown
 from tuner.seeds import derive_seed
 from tuner.spec import Budget, Failures, Sampler, StudySpec
+from tuner.spec.parts import Until
 from tuner.spec.study_spec import NAME_PATTERN
 from tuner.store import ComparisonPlan, ComparisonRun, Replay
 from tuner.workflows.comparing import resolution
@@ -36,6 +37,11 @@ def make_plan(
         raise UserMistake(
             f"--repeats: must be at least 1 and at most {MAX_REPEATS:,}, got {shown(repeats)}",
             hint="3 give a first look; a verdict says how many it would take.",
+        )
+    if budget is not None and budget.until != Until():
+        raise UserMistake(
+            "--budget: a goal (until) would end the runs at different costs",
+            hint="Leave it out: after how much a method reaches what another has is told in any case.",
         )
     parsed = parse_methods(methods)
     check_methods(parsed, spec)

@@ -16,6 +16,7 @@ from tuner.workflows.comparing.processes import in_processes
 from tuner.workflows.comparing.replaying import Task, replay
 from tuner.workflows.driver import Watch, unwatched
 from tuner.workflows.gauge import Gauge
+from tuner.workflows.memory import with_memory
 from tuner.workflows.study import Study
 
 
@@ -35,15 +36,17 @@ def settle(store: StudyStore, plan: ComparisonPlan, *, budget_asked: bool = True
     """The plan as it is to be run, and whether its comparison is there already: then what is new of it is added.
 
     A budget that nobody asked for is that of the comparison that is there. Raises StudyExists if the name belongs to a
-    study, or to a comparison of something else.
+    study, or to a comparison of something else, and SpecError for a warm start that cannot be.
     """
     there = {record.plan.name: record.plan for record in store.comparisons.all()}.get(plan.name)
     if there is None:
         if plan.name in store.names():
             raise StudyExists(f"there is a study {plan.name!r} already", hint="Choose another --name.")
-        return plan, False
-    if not budget_asked:
-        plan = replace(plan, spec=plan.spec.model_copy(update={"budget": there.spec.budget}))
+        return replace(plan, spec=with_memory(store, plan.spec)), False
+    changes: dict[str, object] = {} if budget_asked else {"budget": there.spec.budget}
+    if not plan.spec.memory and plan.spec.warm_start == there.spec.warm_start:
+        changes["memory"] = there.spec.memory  # taken once: what it was taken from may have changed, or gone
+    plan = replace(plan, spec=plan.spec.model_copy(update=changes))
     grown = extended(there, plan)
     if grown is None:
         differing = workflow.differences(there.spec, plan.spec) or [_replays(there, plan)]
