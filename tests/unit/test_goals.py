@@ -107,7 +107,7 @@ def test_what_is_saved_of_other_budgets():
 @given(st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=7))
 def test_the_expected_improvement_is_the_mean_over_all_orders(losses):
     n = len(losses)
-    m = n // 2
+    m = n * 2 // 3
     gains = [min(first) - min(losses) for first in itertools.combinations(losses, n - m)]
     recent = min(losses[: n - m]) - min(losses)
     assert expected_improvement(losses) == pytest.approx(max(np.mean(gains), recent), rel=1e-9, abs=1e-9)
@@ -128,11 +128,11 @@ def test_a_study_that_expects_little_has_little_to_lose():
         stopped.append(n)
         lost.append(losses[:n].min() - losses[: n + n // 2].min())
     assert np.mean(lost) < 0.05, "what half as many trials again would have brought"
-    assert np.mean(np.array(lost) > 0.05) < 0.4
-    assert 20 <= np.median(stopped) < 150
+    assert np.mean(np.array(lost) > 0.05) < 0.3
+    assert 20 <= np.median(stopped) < 250
 
 
-@pytest.mark.parametrize(("scatter", "ends"), [(0.05, True), (0.0, False)])
+@pytest.mark.parametrize(("scatter", "ends"), [(0.1, True), (0.0, False)])
 def test_the_noise_is_seen_at_the_end_of_the_curves(scatter, ends):
     rng = np.random.default_rng(0)
     losses = bowls(1, 120)

@@ -92,14 +92,15 @@ class Goals:
 
 
 def expected_improvement(losses: Sequence[float]) -> float:
-    """An upper estimate of what m = n/2 more trials would take off the lowest of n `losses`, given in order of trial.
+    """An upper estimate of what half as many trials again would take off the lowest of n `losses`, given by trial.
 
-    What the last m did take off, or, if that is more, what m of them take off on average over all orders:
+    What the last m = 2n/3 did take off, or, if that is more, what m of them take off on average over all orders:
     Σ_i p_i (x_(i) - x_(1)), where p_i = C(n-i, n-m-1) / C(n, n-m) is the chance that the i-th lowest of all is the
-    lowest of n - m. For independent trials the latter is unbiased for E[min of n-m] - E[min of n], and the next m
-    trials take off no more: the expected minimum is convex in n. The former counts as samplers learn.
+    lowest of n - m. For independent trials the latter is unbiased for E[min of n-m] - E[min of n], and m trials more
+    take off no more, as the expected minimum is convex in n; fewer take off less, which leaves a margin for looking
+    again and again. The former counts because of samplers that learn.
     """
-    n, m = len(losses), len(losses) // 2
+    n, m = len(losses), len(losses) * 2 // 3
     ordered = sorted(losses)
     chance, mean = (n - m) / n, 0.0
     for i in range(1, m + 1):

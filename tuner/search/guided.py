@@ -19,7 +19,8 @@ STARTUP = 4
 """Judged trials before the belief and the proposer are compared; until then they share equally."""
 BEST_SHARE = 0.25
 """Which trials are a success: the best quarter."""
-LARGEST_SHARE = 0.8
+LARGEST_SHARE = 0.5
+"""At the start, and at most: docs/decisions/0008-priors-and-memory.md."""
 FADING = 10
 """After so many judged trials the odds of a belief that is as good as the proposer have halved."""
 
@@ -57,7 +58,7 @@ class GuidedProposer:
         """The share that the n-th proposal has of coming from the belief, in 0..LARGEST_SHARE."""
         judgements = judge(history, len(self._space), self._by_level, STARTUP)
         if judgements is None:
-            return 0.5
+            return LARGEST_SHARE
         believed = self._first.union(self._believed(n))
         judged = [
             (judgement, key in believed)
@@ -85,8 +86,8 @@ def share_of(judged: Sequence[tuple[Judgement, bool]]) -> float:
     others = _rate(n_best - n_best_own, len(judged) - n_own)
     # Two Beta distributions as normal ones: what counts is which way it leans, not the third digit.
     p = NormalDist().cdf((own.mean - others.mean) / math.hypot(own.stdev, others.stdev))
-    odds = (p / (1 - p)) ** 2 * FADING / (FADING + len(judged)) if p < 1 else math.inf
-    return LARGEST_SHARE if odds > LARGEST_SHARE / (1 - LARGEST_SHARE) else odds / (1 + odds)
+    against = (1 - p) ** 2 * (FADING + len(judged)) / FADING
+    return min(p**2 / (p**2 + against), LARGEST_SHARE)
 
 
 def _rate(successes: int, trials: int) -> NormalDist:
