@@ -6,10 +6,11 @@ import itertools
 
 import numpy as np
 import pytest
-from by_hand import Hand
+from by_hand import Hand, study_spec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tuner.cli.checking import plan
 from tuner.control.goals import expected_improvement
 from tuner.records import Command, CommandKind
 
@@ -135,7 +136,7 @@ def test_a_study_that_expects_little_has_little_to_lose():
 @pytest.mark.parametrize(("scatter", "ends"), [(0.1, True), (0.0, False)])
 def test_the_noise_is_seen_at_the_end_of_the_curves(scatter, ends):
     rng = np.random.default_rng(0)
-    losses = bowls(1, 120)
+    losses = bowls(1, 120) / 4
     hand = Hand(
         scheduler={"name": "none", "max_resource": 8},
         budget={"trials": 120, "until": {"expected_improvement": "noise"}},
@@ -147,3 +148,11 @@ def test_the_noise_is_seen_at_the_end_of_the_curves(scatter, ends):
     if ends:
         told = float(reason.split("by less than ")[1].split(",")[0])
         assert 0.5 * scatter < told < 2 * scatter
+
+
+def test_the_plan_names_the_goals():
+    until = {"value": 0.05, "no_improvement": 20, "expected_improvement": "noise"}
+    told = plan(study_spec(budget={"trials": 9, "until": until}), None)
+    assert (
+        "9 trials or loss 0.05 or 20 trials without an improvement or an expected improvement below the noise" in told
+    )

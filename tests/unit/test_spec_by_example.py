@@ -1,5 +1,10 @@
 """StudySpec by example: defaults, immutability, digests, the schema."""
 
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -131,3 +136,12 @@ def test_the_schema_finds_mistakes():
         {"budget": {"trials": 0}},
     ):
         assert not validator.is_valid({**file, **change}), change
+
+
+def test_a_spec_that_says_nothing_new_keeps_its_digest():
+    golden = Path(__file__).parents[1] / "golden" / "store_v2.db"
+    with closing(sqlite3.connect(f"file:{golden}?mode=ro", uri=True)) as connection:
+        rows = connection.execute("SELECT spec, digest FROM studies").fetchall()
+    assert rows
+    for form, digest in rows:
+        assert StudySpec.from_dict(json.loads(form)).digest() == digest
