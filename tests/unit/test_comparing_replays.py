@@ -63,6 +63,21 @@ def test_every_run_is_a_finished_study_that_holds_what_this_process_would_have_f
         assert there == [(entry.number, entry.time, encode_event(entry.event)) for entry in here.journal]
 
 
+def test_it_is_told_which_row_answered(table, store):
+    plan = plan_of(table, "random", repeats=1)
+    told = []
+    run(store, plan, Comparing(), told.append)
+    (study,) = (each.study for each in runs_of(plan))
+    config = store.trials(study)[3].config
+    asked, known = SPEC.space.to_unit(config), synthetic_table()
+    gaps = [np.subtract(SPEC.space.to_unit(row), asked) for row in known.configs]
+    nearest = int(np.argmin([gap @ gap for gap in gaps]))
+    (resource, details), *others = store.details(study, 3)
+    assert (resource, others) == (1, [])
+    assert details.events[0].startswith(f"row {nearest} of the table answers, at a distance of ")
+    assert told[0].distances[3] == pytest.approx(float(np.linalg.norm(gaps[nearest])))
+
+
 def test_budgets_are_equal(table):
     """In units: no method spends more than the budget but for what its workers had begun, nor less by a full trial."""
     plan = plan_of(

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.markup import escape
 
 from tuner.cli.comparison_display import ComparisonDisplay
-from tuner.cli.comparison_tables import outline, print_comparison
+from tuner.cli.comparison_tables import answered, outline, print_comparison
 from tuner.cli.reading import print_json
 from tuner.cli.running import INTERRUPTED, store_option, terminated_like_interrupted
 from tuner.cli.tables import console as terminal
@@ -70,6 +70,8 @@ def compare(
     except KeyboardInterrupt:
         console.print("\ninterrupted; what was finished is saved. Go on with the same command.")
         sys.exit(INTERRUPTED)
+    if display.distances:
+        console.print(answered(display.distances), highlight=False)
     comparison = Comparison(opened, plan.name)
     if as_json:
         print_json(comparison.to_dict())

@@ -28,6 +28,8 @@ class ComparisonDisplay:
         self._started = self._said = time.monotonic()
         self._before: int | None = None
         """The runs that were done when this began."""
+        self.distances: list[float] = []
+        """Of all trials that were replayed; see Standing."""
 
     def __enter__(self) -> Self:
         if self._status is not None:
@@ -43,6 +45,7 @@ class ComparisonDisplay:
 
     def tell(self, standing: Standing) -> None:
         """How far the comparison is."""
+        self.distances += standing.distances
         if self._quiet:
             return
         if self._live:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,6 +38,15 @@ def print_comparison(out: Console, comparison: Comparison) -> None:
         out.print(methods_table(comparison))
         out.print()
         out.print(escape(comparison.verdict), highlight=False)
+
+
+def answered(distances: Sequence[float]) -> str:
+    """How well a table knew what it was asked for."""
+    middle, worst = statistics.median(distances), max(distances)
+    return (
+        f"the table's rows were at a distance of {middle:.2g} from what was asked for in the median, {worst:.2g} at "
+        "worst (0 is the same configuration, 1 as far as from one end of an axis to the other)"
+    )
 
 
 def methods_table(comparison: Comparison) -> Table:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from tuner.control import StudyController
 from tuner.errors import UserMistake
 from tuner.execution import Job
-from tuner.execution.simulated import Curves, CurveTable, SimulatedExecutor
-from tuner.records import TrialSummary
+from tuner.execution.simulated import Curves, CurveTable, SimulatedExecutor, TableSession
+from tuner.records import Details, Reported, TrialSummary
 from tuner.schedule import make_scheduler
 from tuner.search import make_sampler
 from tuner.space import Axis, Choice, SearchSpace, describe, same_value
@@ -30,6 +31,8 @@ class Replayed:
 
     journal: tuple[JournalEntry, ...]
     trials: tuple[TrialSummary, ...]
+    distances: tuple[float, ...] = ()
+    """How far each trial's configuration is from that of the row that answered for it; see Neighbours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,10 @@ def replay(task: Task) -> Replayed:
 
 
 def replay_study(spec: StudySpec, curves: Curves) -> Replayed:
-    """Replay a study from its start to its end, with `spec.parallel` workers."""
+    """Replay a study from its start to its end, with `spec.parallel` workers.
+
+    The first report of each trial carries, for people, which row of a table answered for it.
+    """
     assert spec.parallel != "auto"
     controller = StudyController(spec, make_sampler(spec), make_scheduler(spec.scheduler))
     executor = SimulatedExecutor()
@@ -69,7 +75,23 @@ def replay_study(spec: StudySpec, curves: Curves) -> Replayed:
         parallel=spec.parallel,
     )
     executor.run(job, driver)
-    return Replayed(tuple(driver.journal), tuple(driver.trials[number] for number in sorted(driver.trials)))
+    trials = tuple(driver.trials[number] for number in sorted(driver.trials))
+    if not isinstance(executor.session, TableSession):
+        return Replayed(tuple(driver.journal), trials)
+    told = tuple(_with_rows(driver.journal, executor.session))
+    return Replayed(told, trials, tuple(executor.session.distances.values()))
+
+
+def _with_rows(journal: Iterable[JournalEntry], session: TableSession) -> Iterator[JournalEntry]:
+    told: set[int] = set()
+    for entry in journal:
+        if isinstance(entry.event, Reported) and (trial := entry.event.report.trial) not in told:
+            told.add(trial)
+            row = f"row {session.rows[trial]} of the table answers, at a distance of {session.distances[trial]:.3g}"
+            report = replace(entry.event.report, details=Details(events=(row,)))
+            yield replace(entry, event=Reported(report))
+        else:
+            yield entry
 
 
 def check_table(table: CurveTable, spec: StudySpec, path: Path) -> None:

@@ -27,6 +27,8 @@ class Standing:
     done: int
     n_runs: int
     run: ComparisonRun
+    distances: tuple[float, ...] = ()
+    """Of a replay: how far what was asked for was from the rows that answered."""
 
 
 Tell = Callable[[Standing], None]
@@ -103,7 +105,7 @@ def _run_replays(store: StudyStore, plan: ComparisonPlan, table: str, how: Compa
         run = runs[task.run]
         store.comparisons.add_run(run, task.spec, replayed.journal, replayed.trials)
         done += 1
-        tell(Standing(done, len(runs), run))
+        tell(Standing(done, len(runs), run, replayed.distances))
 
 
 def _run_live(store: StudyStore, plan: ComparisonPlan, how: Comparing, tell: Tell) -> None:
