@@ -50,7 +50,9 @@ class GuidedProposer:
         self._drawn: list[Key] = []
 
     def propose(self, history: Sequence[Observation], n: int, attempt: int) -> Config:
-        if attempt == 0 and derive_seed(self._seed, "share", n) < self.share(history, n) * 2**63:
+        chance = derive_seed(self._seed, "share", n) / 2**63
+        # The share is looked up only where it can matter: that takes as long as there are trials.
+        if attempt == 0 and chance < LARGEST_SHARE and chance < self.share(history, n):
             return self._draw(n)
         return self._inner.propose(history, n, attempt)
 
