@@ -43,7 +43,7 @@ def make_guided(name: str, space: SearchSpace, seed: int) -> Sampler:
     return make_sampler(spec_of(name, SearchSpace(axes, space.fixed), seed, warm_start=["old"], memory=[remembered]))
 
 
-@pytest.fixture(params=["random", "grid", "sobol", "tpe", "cmaes", pytest.param("gp", marks=pytest.mark.slow)])
+@pytest.fixture(params=["auto", "random", "grid", "sobol", "tpe", "cmaes", pytest.param("gp", marks=pytest.mark.slow)])
 def factory(request):
     return functools.partial(make, request.param)
 

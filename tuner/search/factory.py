@@ -50,6 +50,10 @@ def _proposer(spec: StudySpec) -> Proposer:
     space, seed, by_level = spec.space, spec.seed, _by_level(spec)
     share = RANDOM_SHARE if by_level else 0.0
     match spec.sampler.name:
+        case "auto":
+            from tuner.search.auto import AutoProposer
+
+            return AutoProposer(space, seed, by_level, spec.scheduler.max_resource)
         case "random":
             from tuner.search.random_search import RandomProposer
 

@@ -20,7 +20,7 @@ from tuner.space import FrozenDict
 from tuner.spec.base import Count, Part, frozen
 
 Direction = Literal["minimize", "maximize"]
-SamplerName = Literal["random", "grid", "sobol", "tpe", "gp", "cmaes"]
+SamplerName = Literal["auto", "random", "grid", "sobol", "tpe", "gp", "cmaes"]
 
 
 class Metric(Part):

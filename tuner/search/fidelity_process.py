@@ -1,0 +1,165 @@
+"""A Gaussian process over (configuration, resource): what curves that were stopped early say of where others will end.
+
+    y(x, t) = m(t) + f(x, t) + g(trial, t) + ε
+
+m is the average learning curve, f what the configuration explains, g what is a trial's own, and stays with it along its
+curve, ε noise. t = log r / log R is 0 at the first unit of resource and 1 at the last. The kernels are exponential in t
+(Ornstein-Uhlenbeck), and Matérn 5/2 in x with a length per feature; so the model is one of those that Swersky, Snoek
+and Adams (Freeze-Thaw Bayesian Optimization, 2014) began, with the product kernel of Kandasamy et al. (2017, BOCA).
+Hyperparameters are those of the highest posterior density; the lengths' prior widens with the number of features
+(Hvarfner, Hellsten and Nardi 2024).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dpotrf, dpotri
+from scipy.optimize import minimize
+
+Array = npt.NDArray[np.float64]
+
+SQRT5 = 5**0.5
+AVERAGE_REACH = 0.7
+"""How far along t the average curve m is correlated: it is learned from every trial, so it need not be fitted."""
+JITTER = 1e-6
+STEPS = 20
+"""Steps of L-BFGS at most. It starts at the prior's mode, and what is gained after them is little."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """Where something was, or would be, seen: features (n, f), t (n), and the trial's number (n; -1 for none)."""
+
+    x: Array
+    t: Array
+    trial: Array
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    def __getitem__(self, index: Any) -> Points:
+        return Points(self.x[index], self.t[index], self.trial[index])
+
+    def __add__(self, other: Points) -> Points:
+        return Points(
+            np.concatenate([self.x, other.x]),
+            np.concatenate([self.t, other.t]),
+            np.concatenate([self.trial, other.trial]),
+        )
+
+
+class Hyperparameters:
+    """The logarithms of: a length per feature; the reach along t of f and of g; the variances of m, f, g and ε."""
+
+    def __init__(self, n_features: int, log: Array | None = None) -> None:
+        self.n_features = n_features
+        length = np.log(0.5) + 0.25 * np.log(n_features)
+        self.mean = np.array([*[length] * n_features, 0.0, 0.0, *np.log([0.5, 0.7, 0.05, 0.001])])
+        self.sd = np.array([*[1.0] * n_features, 0.7, 0.7, 1.0, 1.0, 1.5, 2.0])
+        self.log = self.mean if log is None else log
+
+    @property
+    def lengths(self) -> Array:
+        """Of the features, as shares of the axis."""
+        return np.exp(self.log[: self.n_features])
+
+    @property
+    def others(self) -> tuple[float, float, float, float, float, float]:
+        """The reaches of f and g, and the variances of m, f, g and ε."""
+        reach_f, reach_g, m, f, g, noise = np.exp(self.log[self.n_features :]).tolist()
+        return reach_f, reach_g, m, f, g, noise
+
+
+def kernel(a: Points, b: Points, by: Hyperparameters) -> Array:
+    """The covariance (n, m) of y at `a` and `b`, without noise."""
+    reach_f, reach_g, m, f, g, _ = by.others
+    apart = np.abs(a.t[:, None] - b.t[None, :])
+    u, v = a.x / by.lengths, b.x / by.lengths
+    squares = np.maximum((u * u).sum(1)[:, None] + (v * v).sum(1)[None, :] - 2 * u @ v.T, 1e-12)
+    r = SQRT5 * np.sqrt(squares)
+    own = (a.trial[:, None] == b.trial[None, :]) & (a.trial >= 0)[:, None]
+    of_f = f * (1 + r + 5 / 3 * squares) * np.exp(-r - apart / reach_f)
+    return m * np.exp(-apart / AVERAGE_REACH) + of_f + g * own * np.exp(-apart / reach_g)
+
+
+class FidelityProcess:
+    """The process, given losses `y` (about standardised) at `points`."""
+
+    def __init__(self, by: Hyperparameters, points: Points, y: Array) -> None:
+        self._by = by
+        self._points = points
+        covariance = kernel(points, points, by)
+        covariance[np.diag_indices(len(points))] += by.others[-1] + JITTER
+        self._factor = np.linalg.cholesky(covariance)
+        self._whitened = _solve(self._factor, y)
+
+    def predict(self, at: Points) -> tuple[Array, Array]:
+        """Mean and variance (without noise) of y at some points."""
+        projected = _solve(self._factor, kernel(self._points, at, self._by))
+        _, _, m, f, g, _ = self._by.others
+        return projected.T @ self._whitened, np.maximum(m + f + g - (projected**2).sum(0), 1e-9)
+
+
+def fit(points: Points, y: Array) -> Hyperparameters:
+    """The hyperparameters of highest posterior density, as far as `STEPS` steps lead. A function of its arguments."""
+    start = Hyperparameters(points.x.shape[1])
+    squares = (points.x.T[:, :, None] - points.x.T[:, None, :]) ** 2
+    apart = np.abs(points.t[:, None] - points.t[None, :])
+    own = (points.trial[:, None] == points.trial[None, :]).astype(float)
+    found = minimize(
+        lambda log: _loss(log, start, squares, apart, own, y),
+        start.log,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=list(zip(start.mean - 4 * start.sd, start.mean + 4 * start.sd, strict=True)),
+        options={"maxiter": STEPS, "maxfun": STEPS + 10},
+    )
+    return Hyperparameters(start.n_features, found.x) if found.fun < _REFUSED else start
+
+
+_REFUSED = 1e10
+
+
+def _loss(
+    log: Array, prior: Hyperparameters, squares: Array, apart: Array, own: Array, y: Array
+) -> tuple[float, Array]:
+    """Minus the log posterior density up to a constant, and its gradient."""
+    by = Hyperparameters(prior.n_features, log)
+    reach_f, reach_g, m, f, g, noise = by.others
+    weights = by.lengths**-2
+    r2 = np.tensordot(weights, squares, 1)
+    r = SQRT5 * np.sqrt(r2 + 1e-12)
+    decay = f * np.exp(-r - apart / reach_f)
+    of_f, of_g = (1 + r + 5 / 3 * r2) * decay, g * own * np.exp(-apart / reach_g)
+    of_m = m * np.exp(-apart / AVERAGE_REACH)
+    covariance = of_m + of_f + of_g
+    covariance[np.diag_indices(len(y))] += noise + JITTER
+    factor, failed = dpotrf(covariance, lower=1)
+    if failed:
+        return _REFUSED, np.zeros_like(log)
+    inverse, _ = dpotri(factor, lower=1)
+    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    alpha = inverse @ y
+    slope = 0.5 * (inverse - np.outer(alpha, alpha))  # by the covariance
+    by_lengths = np.tensordot(squares, slope * (5 / 3 * (1 + r) * decay), ([1, 2], [0, 1])) * weights
+    by_f, by_g = slope * of_f, slope * of_g
+    others = [
+        (by_f * apart).sum() / reach_f,
+        (by_g * apart).sum() / reach_g,
+        (slope * of_m).sum(),
+        by_f.sum(),
+        by_g.sum(),
+        np.trace(slope) * noise,
+    ]
+    away = (log - prior.mean) / prior.sd
+    value = 0.5 * y @ alpha + np.log(np.diag(factor)).sum() + 0.5 * away @ away
+    return float(value), np.concatenate([by_lengths, others]) + away / prior.sd
+
+
+def _solve(factor: Array, right: Array) -> Array:
+    return np.asarray(solve_triangular(factor, right, lower=True, check_finite=False))
