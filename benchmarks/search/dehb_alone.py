@@ -19,6 +19,7 @@ class Dehb:
     """Its rungs are its own, max_resource / 3^k, rounded to whole units. A NaN is infinitely unfit."""
 
     def __init__(self, problem: Problem, seed: int) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="dehb-")
         self._dehb = DEHB(
             cs=configspace(problem.space, seed),
             f=None,
@@ -28,7 +29,7 @@ class Dehb:
             eta=3,
             n_workers=1,  # of its own, which stay idle: the clock has the workers
             seed=seed,
-            output_path=tempfile.mkdtemp(prefix="dehb-"),
+            output_path=self._folder.name,
             save_freq="end",
             log_level="ERROR",
         )

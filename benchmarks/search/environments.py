@@ -19,7 +19,8 @@ FOLDER = Path.home() / ".cache" / "tuner" / "peers"
 PROBLEMS = ("numpy", "onnxruntime", "pydantic>=2.11,<3")
 
 PEERS = {
-    "syne-tune": ("syne-tune[gpsearchers,bore]==0.16.0",),
+    # huggingface_hub: its conformal methods import it, and only its heaviest extra asks for it.
+    "syne-tune": ("syne-tune==0.16.0", "huggingface_hub", "xgboost"),
     "smac": ("smac==2.4.1",),
     # A bare torch brings several GB for GPUs; this version has a build for the CPU alone where the project is tested.
     "neps": ("neural-pipeline-search==0.17.0", "torch==2.13.0"),

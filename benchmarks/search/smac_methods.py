@@ -27,10 +27,11 @@ class Smac:
     """
 
     def __init__(self, problem: Problem, seed: int) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="smac-")
         scenario = Scenario(
             configspace(problem.space, seed),
             name="benchmark",
-            output_directory=Path(tempfile.mkdtemp(prefix="smac-")),
+            output_directory=Path(self._folder.name),
             deterministic=True,
             min_budget=1,
             max_budget=problem.max_resource,
