@@ -1,7 +1,7 @@
 """Multi-fidelity Bayesian search: a Gaussian process over (configuration, resource) says what to start next.
 
 Every loss at every rung counts, those of stopped, paused and failed trials too; what is maximised is the expected
-improvement at the end of a full training. docs/decisions/0009-multi-fidelity-search.md has what was measured and left out.
+improvement at the end of a full training. What was measured and left out: docs/decisions/0009-multi-fidelity-search.md
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import log_ndtr, ndtr
+from scipy.special import erfcx, ndtr
 from threadpoolctl import ThreadpoolController
 
 from tuner.records import Config
@@ -22,9 +22,10 @@ from tuner.search.keys import PerConfig, config_key
 from tuner.search.levels import STARTUP, thin
 from tuner.seeds import derive_seed
 from tuner.space import SearchSpace
+from tuner.space.scale import BELOW_ONE
 
 RANDOM_SHARE = 0.1
-"""Share of the proposals that are random: what the model will never believe."""
+"""Share of the proposals that are random where a scheduler stops trials: what the model will never believe."""
 MOST_FITTED = 80
 """Losses that the hyperparameters are fitted to; a fit costs the cube of it, and is made for every proposal."""
 MOST_KNOWN = 300
@@ -32,12 +33,17 @@ MOST_KNOWN = 300
 MOST_OPEN = 64
 """Trials without a loss yet, the latest, whose losses are taken to be as expected."""
 N_ANYWHERE, N_NEAR = 150, 100
-"""Candidates: so many from the whole space, and so many near the best trials; then, in each round, near the best
-candidates of the round before."""
+"""Candidates: so many from the whole space, and so many more in each round: near the best trials in the first one, then
+near the best candidates so far.
+"""
 N_BEST, N_LEADERS = 8, 4
 """So many best trials are looked around, and so many best candidates."""
-ROUNDS = ((-2.0, -0.5), (-2.0, -0.5), (-2.3, -1.0), (-3.0, -1.5))
-"""How far is looked in each round: the powers of ten between which the standard deviations lie, as shares of an axis."""
+ROUNDS = ((-2.0, -0.3),) * 3 + ((-2.3, -1.0),) * 2 + ((-3.0, -1.5),)
+"""How far each round looks: the powers of ten between which the standard deviations lie, as shares of an axis."""
+AT_AN_END = 0.3
+"""In half of the candidates of a round, so large a share of the axes is moved to one of its ends: where the best is in
+a corner, small steps seldom find it.
+"""
 
 
 class AutoProposer:
@@ -63,7 +69,7 @@ class AutoProposer:
         seed = derive_seed(self._seed, "ask", n, attempt)
         judged = [bool(observation.losses) for observation in history]
         n_finite = sum(any(map(math.isfinite, observation.losses.values())) for observation in history)
-        is_random = derive_seed(self._seed, "random", n) < RANDOM_SHARE * 2**63
+        is_random = self._by_level and derive_seed(self._seed, "random", n) < RANDOM_SHARE * 2**63
         if sum(judged) < STARTUP or n_finite < 2 or is_random:
             return uniform(self._space, seed)
         with self._threads.limit(
@@ -142,12 +148,14 @@ class AutoProposer:
         return self._fitted[1]
 
     def _near(self, around: Array, scales: tuple[float, float], rng: np.random.Generator) -> Array:
-        """Unit coordinates near those of `around`, along about half of the axes."""
+        """Unit coordinates near those of `around`, moved along about half of the axes, some of them to an end."""
         near = np.repeat(around, -(-N_NEAR // len(around)), axis=0)
-        scale = 10 ** rng.uniform(*scales, (len(near), 1))
+        each = (len(near), 1)
         moved = rng.random(near.shape) < 0.5
-        near = near + moved * scale * rng.standard_normal(near.shape)
-        return self._embedding.units(np.clip(near, 0.0, 1 - 1e-9))
+        near = near + moved * 10 ** rng.uniform(*scales, each) * rng.standard_normal(near.shape)
+        at_an_end = (rng.random(near.shape) < AT_AN_END) & (rng.random(each) < 0.5)
+        near = np.where(at_an_end, rng.integers(0, 2, near.shape), near)
+        return self._embedding.units(np.clip(near, 0.0, BELOW_ONE))
 
     def _time(self, resource: int) -> float:
         if not self._by_level or self._max_resource == 1:
@@ -178,12 +186,14 @@ def standing(losses: Sequence[float]) -> Array:
 
 
 def log_expected_improvement(mean: Array, variance: Array, best: float) -> Array:
-    """log E[max(best - y, 0)] of normal y, also where it is too small for a float (Ament et al. 2023, LogEI)."""
+    """The logarithm of E[max(best - y, 0)] for normal y, also where that is too small for a float (LogEI, Ament et al.
+    2023): log σ + log φ(z) + log(1 + z Φ(z)/φ(z)), z = (best - μ)/σ.
+    """
     sd = np.sqrt(variance)
     z = (best - mean) / sd
-    density = np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        near = np.log(density + z * ndtr(z))
-        ratio = np.exp(log_ndtr(z) + 0.5 * z**2) * math.sqrt(2 * math.pi)  # Φ(z) / φ(z), about -1/z far below
-        far = -0.5 * z**2 - 0.5 * math.log(2 * math.pi) + np.log(np.maximum(1 + z * ratio, 1 / (z**2 + 3)))
-    return np.asarray(np.log(sd) + np.where(z > -5, near, far))
+    below = np.minimum(z, 0.0)
+    ratio = math.sqrt(math.pi / 2) * erfcx(-below / math.sqrt(2))  # Φ(z)/φ(z)
+    left = np.log(np.maximum(1 + below * ratio, 1 / (below**2 + 3)))  # the latter is its lower bound, and its limit
+    above = np.maximum(z, 0.0)
+    right = np.log(np.exp(-0.5 * above**2) + above * ndtr(above) * math.sqrt(2 * math.pi))
+    return np.asarray(np.log(sd) - 0.5 * math.log(2 * math.pi) + np.where(z < 0, left - 0.5 * below**2, right))

@@ -1,4 +1,4 @@
-"""A search space as a Gaussian process sees it: points of the unit cube, and distances between them that mean something."""
+"""A search space as a Gaussian process sees it: points whose distances mean something."""
 
 from __future__ import annotations
 

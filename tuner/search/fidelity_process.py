@@ -26,6 +26,8 @@ Array = npt.NDArray[np.float64]
 SQRT5 = 5**0.5
 AVERAGE_REACH = 0.7
 """How far along t the average curve m is correlated: it is learned from every trial, so it need not be fitted."""
+LENGTH = 2.0
+"""The prior's median length of one feature; a distance over d features is about as long at d^(1/4) times that."""
 JITTER = 1e-6
 STEPS = 20
 """Steps of L-BFGS at most. It starts at the prior's mode, and what is gained after them is little."""
@@ -58,9 +60,9 @@ class Hyperparameters:
 
     def __init__(self, n_features: int, log: Array | None = None) -> None:
         self.n_features = n_features
-        length = np.log(0.5) + 0.25 * np.log(n_features)
-        self.mean = np.array([*[length] * n_features, 0.0, 0.0, *np.log([0.5, 0.7, 0.05, 0.001])])
-        self.sd = np.array([*[1.0] * n_features, 0.7, 0.7, 1.0, 1.0, 1.5, 2.0])
+        length = np.log(LENGTH * n_features**0.25)
+        self.mean = np.array([*[length] * n_features, 0.0, 0.0, *np.log([0.5, 0.7, 0.005, 0.0005])])
+        self.sd = np.array([*[0.35] * n_features, 0.7, 0.7, 1.0, 1.0, 2.0, 2.0])
         self.log = self.mean if log is None else log
 
     @property
@@ -99,10 +101,12 @@ class FidelityProcess:
         self._whitened = _solve(self._factor, y)
 
     def predict(self, at: Points) -> tuple[Array, Array]:
-        """Mean and variance (without noise) of y at some points."""
+        """Mean and variance of y at some points, as far as resource and configuration explain it: without noise, and
+        without what will be a new trial's own, which is no reason to choose one.
+        """
         projected = _solve(self._factor, kernel(self._points, at, self._by))
-        _, _, m, f, g, _ = self._by.others
-        return projected.T @ self._whitened, np.maximum(m + f + g - (projected**2).sum(0), 1e-9)
+        _, _, m, f, _, _ = self._by.others
+        return projected.T @ self._whitened, np.maximum(m + f - (projected**2).sum(0), 1e-9)
 
 
 def fit(points: Points, y: Array) -> Hyperparameters:
