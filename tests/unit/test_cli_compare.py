@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import signal
@@ -46,6 +47,8 @@ def test_it_says_what_it_does_what_it_found_and_what_is_next(done):
     assert "synthetic-compare: finished; 18 of 18 runs" in done.out
     assert "after 12 trials: medians over repeats, with 95 % intervals" in done.out
     assert "tune show synthetic-compare" in done.out
+    assert re.search(r"^random - tpe +\d +\d +\d +\S+$", done.out, re.MULTILINE)
+    assert re.search(r"ranks differ with p = \S+ \(Friedman\); closer than 1.35 they may be equal", done.out)
     assert not [path for path in (done.folder / "runs").iterdir() if path.is_dir()], "replays have no files"
 
 
@@ -64,6 +67,7 @@ def test_show_prints_the_analysis_again(done):
     assert [row["rank"] for row in shown["table"]] == sorted(row["rank"] for row in shown["table"])
     assert len(shown["pairs"]) == 3
     assert shown["friedman"]["blocks"] == 6
+    assert shown["critical_difference"] == pytest.approx(2.343 * math.sqrt(3 * 4 / (6 * 6)), abs=1e-3), "Demšar's q"
     assert shown["verdict"] in " ".join(out.split())
 
 

@@ -37,6 +37,14 @@ def print_comparison(out: Console, comparison: Comparison) -> None:
         out.print()
         out.print(methods_table(comparison))
         out.print()
+        if (difference := comparison.findings.critical_difference()) is not None:
+            out.print(pairs_table(comparison))
+            test = comparison.findings.friedman()
+            tests = (
+                f"ranks differ with p = {test.p_value:.2g} (Friedman); closer than {difference:.2f} they may be equal"
+            )
+            out.print(f"{tests} (Nemenyi)", highlight=False)
+            out.print()
         out.print(escape(comparison.verdict), highlight=False)
 
 
@@ -71,6 +79,18 @@ def methods_table(comparison: Comparison) -> Table:
         value = interval(row["value"], row["value_low"], row["value_high"], 4)
         regret = interval(row["regret"], row["regret_low"], row["regret_high"], 2)
         table.add_row(escape(row["method"]), str(row["runs"]), value, regret, f"{row['rank']:.2f}", saved)
+    return table
+
+
+def pairs_table(comparison: Comparison) -> Table:
+    """A row a pair of methods: in how many repeats the first was better, equal, worse, and how sure that is."""
+    title = "pairs, in how many repeats the first is"
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    for heading in ("pair", "better", "equal", "worse", "p (Wilcoxon, Holm)"):
+        table.add_column(heading, justify="left" if heading == "pair" else "right", no_wrap=True)
+    for pair in comparison.findings.pairs().to_dict("records"):
+        counts = [str(pair[name]) for name in ("wins", "ties", "losses")]
+        table.add_row(escape(f"{pair['one']} - {pair['other']}"), *counts, f"{pair['p_holm']:.2g}")
     return table
 
 

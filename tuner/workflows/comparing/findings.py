@@ -16,6 +16,7 @@ from tuner.analysis.comparison import (
     Verdict,
     average_ranks,
     blocks,
+    critical_difference,
     friedman,
     incumbents,
     pairwise_table,
@@ -108,6 +109,11 @@ class Findings:
         """Whether the methods' ranks at the end of the budget differ at all."""
         return friedman(self._blocks)
 
+    def critical_difference(self) -> float | None:
+        """Nemenyi's: average ranks that are closer cannot be told apart. None for one method or repeat."""
+        n_blocks, n_methods = self._blocks.shape
+        return critical_difference(n_methods, n_blocks) if n_blocks > 1 and n_methods > 1 else None
+
     @cached_property
     def verdict(self) -> Verdict:
         """What can be said, in words, and how sure it is."""
@@ -133,7 +139,7 @@ class Findings:
         return blocks(self._ends, self.budget[1])
 
     def _value(self, losses: pd.Series[float]) -> tuple[float, float, float]:
-        """The median of one method's incumbents over its repeats, and its 95 % interval (NaN with fewer than two).
+        """The median of one method's incumbents over its repeats, and its 95 % interval (NaN with too few for one).
 
         A run that has nothing to hand over (NaN) is as bad as one that only failed.
         """
@@ -156,5 +162,6 @@ class Findings:
             "table": self.table().to_dict("records"),
             "pairs": self.pairs().to_dict("records"),
             "friedman": {"chi_square": test.chi_square, "f": test.f, "p": test.p_value, "blocks": test.n_blocks},
+            "critical_difference": self.critical_difference(),
             "verdict": str(self.verdict),
         }
