@@ -34,6 +34,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/local_overhead.py --record
 	$(BIN)/python benchmarks/ray_overhead.py --record
 	$(BIN)/python benchmarks/segments_per_worker.py --record
+	$(BIN)/python benchmarks/simulated_events.py --record
 	$(BIN)/python benchmarks/mnist_study.py --record
 
 # One GPU for the first, two for the second.

@@ -2,8 +2,8 @@
 
     python examples/compare_strategies.py [--trials N] [--repeats R]
 
-The problem is one in closed form (objectives/synthetic.py), so that recording it takes seconds too. For one of your own:
-`tune run` with a random sampler and no scheduler, `tune record`, `tune compare --replay`.
+The problem is one in closed form (objectives/synthetic.py), so that recording it takes seconds too. For one
+of your own: `tune run` with a random sampler and no scheduler, `tune record`, `tune compare --replay`.
 """
 
 import argparse

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tuner.api import resume, run, study
     from tuner.errors import StopTrial, TunerError, UserMistake
+    from tuner.execution.simulated import CurveTable
     from tuner.objective import TrialHandle
     from tuner.space import Choice, Float, Int, SearchSpace
     from tuner.spec import (
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
         Sampler,
         StudySpec,
         Timeouts,
+        Until,
     )
     from tuner.training.task import Splits, Task
+    from tuner.workflows.comparing.compare import compare
+    from tuner.workflows.comparing.comparison import Comparison
     from tuner.workflows.study import Study
 
 __version__ = "0.1.0"
@@ -35,6 +39,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "tuner.api": ["resume", "run", "study"],
     "tuner.errors": ["StopTrial", "TunerError", "UserMistake"],
+    "tuner.execution.simulated": ["CurveTable"],
     "tuner.objective": ["TrialHandle"],
     "tuner.space": ["Choice", "Float", "Int", "SearchSpace"],
     "tuner.spec": [
@@ -50,8 +55,11 @@ _HOMES = {
         "Sampler",
         "StudySpec",
         "Timeouts",
+        "Until",
     ],
     "tuner.training.task": ["Splits", "Task"],
+    "tuner.workflows.comparing.compare": ["compare"],
+    "tuner.workflows.comparing.comparison": ["Comparison"],
     "tuner.workflows.study": ["Study"],
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -61,6 +69,8 @@ __all__ = [
     "Budget",
     "CheckpointPolicy",
     "Choice",
+    "Comparison",
+    "CurveTable",
     "Failures",
     "Float",
     "Hyperband",
@@ -79,7 +89,9 @@ __all__ = [
     "Timeouts",
     "TrialHandle",
     "TunerError",
+    "Until",
     "UserMistake",
+    "compare",
     "resume",
     "run",
     "study",

@@ -26,7 +26,7 @@ def run(
     study: str | None = None,
     seed: int = 0,
     fixed: Mapping[str, Value] | None = None,
-    sampler: str | Mapping[str, Any] | Any = "tpe",
+    sampler: str | Mapping[str, Any] | Any = "auto",
     enqueue: Sequence[Config] = (),
     store: str | Path | None = None,
     address: str | None = None,

@@ -28,7 +28,7 @@ def test_defaults_are_the_documented_ones():
     assert {key: value for key, value in spec().to_dict().items() if key not in GOOD} == {
         "seed": 0,
         "fixed": {},
-        "sampler": {"name": "tpe", "points": {}},
+        "sampler": {"name": "auto", "points": {}},
         "scheduler": {
             "name": "asha",
             "type": "promote",

@@ -94,7 +94,7 @@ class AutoProposer:
         ]
         scores = standing([loss for _, _, loss in known])
         order = np.argsort(scores, kind="stable")
-        process = self._process(history, known, scores, order)
+        process = self._process(history, known, scores)
         best = list(dict.fromkeys(known[place][0] for place in order))[:N_BEST]
         limit = float(scores.min())
         candidates = self._embedding.units(rng.random((N_ANYWHERE, len(self._space))))
@@ -113,7 +113,7 @@ class AutoProposer:
         return log_expected_improvement(*process.predict(at), best)
 
     def _process(
-        self, history: Sequence[Observation], known: list[tuple[int, float, float]], scores: Array, order: Array
+        self, history: Sequence[Observation], known: list[tuple[int, float, float]], scores: Array
     ) -> FidelityProcess:
         """The process, given what is known, and what is open as it expects it."""
         units = self._units(history)
@@ -124,7 +124,7 @@ class AutoProposer:
             np.array([float(index) for index, _, _ in known]),
         )
         furthest = np.lexsort((scores, -points.t))
-        few, many = (furthest[thin(len(order), most // 2, most)] for most in (MOST_FITTED, MOST_KNOWN))
+        few, many = (furthest[thin(len(furthest), most // 2, most)] for most in (MOST_FITTED, MOST_KNOWN))
         by = self._fit(points[few], scores[few])
         process = FidelityProcess(by, points[many], scores[many])
         is_open = [i for i, seen in enumerate(history) if seen.open and not seen.losses and units[i] is not None]

@@ -68,7 +68,7 @@ class Hyperparameters:
     @property
     def lengths(self) -> Array:
         """Of the features, as shares of the axis."""
-        return np.exp(self.log[: self.n_features])
+        return np.asarray(np.exp(self.log[: self.n_features]), dtype=np.float64)
 
     @property
     def others(self) -> tuple[float, float, float, float, float, float]:
@@ -86,7 +86,8 @@ def kernel(a: Points, b: Points, by: Hyperparameters) -> Array:
     r = SQRT5 * np.sqrt(squares)
     own = (a.trial[:, None] == b.trial[None, :]) & (a.trial >= 0)[:, None]
     of_f = f * (1 + r + 5 / 3 * squares) * np.exp(-r - apart / reach_f)
-    return m * np.exp(-apart / AVERAGE_REACH) + of_f + g * own * np.exp(-apart / reach_g)
+    of_m, of_g = m * np.exp(-apart / AVERAGE_REACH), g * own * np.exp(-apart / reach_g)
+    return np.asarray(of_m + of_f + of_g)
 
 
 class FidelityProcess:
@@ -97,7 +98,7 @@ class FidelityProcess:
         self._points = points
         covariance = kernel(points, points, by)
         covariance[np.diag_indices(len(points))] += by.others[-1] + JITTER
-        self._factor = np.linalg.cholesky(covariance)
+        self._factor = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
         self._whitened = _solve(self._factor, y)
 
     def predict(self, at: Points) -> tuple[Array, Array]:

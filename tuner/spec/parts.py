@@ -50,7 +50,7 @@ Points = Annotated[int, Field(ge=1, le=10_000)]
 class Sampler(Part):
     """Which sampler proposes configurations."""
 
-    name: SamplerName = Field("tpe", description="How configurations are proposed.")
+    name: SamplerName = Field("auto", description="How configurations are proposed.")
     points: Annotated[Mapping[str, Points], AfterValidator(frozen)] = Field(
         default_factory=FrozenDict, description="For grid: how many values a Float or Int axis gets, such as {lr: 5}."
     )
