@@ -43,7 +43,7 @@ def done(tmp_path_factory):
 
 
 def test_a_run_says_what_it_does_what_is_best_and_what_is_next(done):
-    assert "demo: 12 trials; tpe; asha, promote from 1 to 9 epochs; minimize loss" in done.out
+    assert "demo: 12 trials; auto; asha, promote from 1 to 9 epochs; minimize loss" in done.out
     assert "demo: finished (all 12 trials are done)" in done.out
     assert "best 5 of 12 trials" in done.out
     assert "tune resume demo --trials 24" in done.out

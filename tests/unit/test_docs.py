@@ -86,7 +86,7 @@ def commands():
 def test_commands_that_are_named_exist(commands):
     for page in (
         ROOT / "README.md",
-        *(ROOT / "docs" / f"{page}.md" for page in ("extending", "architecture", "replay", "trainer")),
+        *(ROOT / "docs" / f"{page}.md" for page in ("extending", "architecture", "replay", "search", "trainer")),
     ):
         text = page.read_text()
         for command, rest in re.findall(r"\btune (\w+)([^`#\n]*)", "\n".join([*CODE.findall(text), *_inline(text)])):
