@@ -163,7 +163,7 @@ class AutoProposer:
         return min(math.log(resource) / math.log(self._max_resource), 1.0)
 
 
-WORST = 20.0
+WORST = 2.0
 """A loss so many times as far beyond the limit as the best is below it is as bad as any, infinity included."""
 
 
@@ -173,15 +173,16 @@ def standing(losses: Sequence[float]) -> Array:
     The limit is the median, or the lowest of its halvings (quantiles 1/4, 1/8, 1/16) while it is 30 times as far off
     as the next: more than half may have diverged, and a loss of 1e18 must not flatten the others.
     """
-    values = np.array(losses)
+    values = np.array(losses, dtype=np.float64)
+    values /= max(1.0, float(np.abs(values[np.isfinite(values)]).max()) / 1e100)  # so that no difference overflows
     finite = np.sort(values[np.isfinite(values)])
     best, share = finite[0], 0.5
     limit = np.quantile(finite, share)
     while share > 0.1 and limit - best > 30 * (lower := np.quantile(finite, share / 2) - best) > 0:
         share, limit = share / 2, best + lower
     scale = limit - best if limit > best else 1.0
-    beyond = np.minimum(np.where(np.isfinite(values), values, np.inf), 1e300) / scale - limit / scale
-    scaled = np.where(beyond <= 0, beyond, np.log1p(np.clip(beyond, 0.0, WORST)) / 2)
+    beyond = (np.minimum(values, limit + WORST * scale) - limit) / scale
+    scaled = np.where(beyond <= 0, beyond, np.log1p(np.maximum(beyond, 0.0)) / 2)
     return np.asarray((scaled - scaled.mean()) / (scaled.std() + 1e-9))
 
 

@@ -1,0 +1,212 @@
+"""The sampler `auto`: how it takes losses, what an improvement is worth to it, and what it makes of a study."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.integrate import quad
+
+from tuner.search import Observation
+from tuner.search.auto import AutoProposer, log_expected_improvement, standing
+from tuner.search.distinct import DistinctSampler, uniform
+from tuner.search.keys import config_key
+from tuner.space import Choice, Float, Int, SearchSpace
+
+SQUARE = SearchSpace({"x": Float(-2.0, 2.0), "y": Float(1e-4, 1.0, log=True)})
+MIXED = SearchSpace(
+    {
+        "x": Float(-2.0, 2.0),
+        "n": Int(1, 8),
+        "kind": Choice(("a", "b", "c")),
+        "own": Float(0.0, 1.0, when={"kind": ("b",)}),
+        "clip": Float(0.1, 10.0, log=True, none=True),
+    }
+)
+
+
+def bowl(config):
+    """Its least value is 0, at x = 0.7 and y = 0.01."""
+    return (config["x"] - 0.7) ** 2 + (math.log10(config["y"]) + 2) ** 2
+
+
+def sampler(space=SQUARE, seed=0, *, by_level=True, max_resource=9):
+    return DistinctSampler(space, seed, AutoProposer(space, seed, by_level, max_resource))
+
+
+def random_history(length, losses, space=SQUARE):
+    """Random configurations; `losses(number, config)` says what became of each."""
+    configs = [uniform(space, 1000 + number) for number in range(length)]
+    return [Observation(number, config, losses(number, config)) for number, config in enumerate(configs)]
+
+
+def modelled(seed=0, space=SQUARE, history=(), count=6, **options):
+    """Proposals after `history`. One in ten is random, so that a claim about them is about their median."""
+    return sampler(space, seed, **options).ask(history, len(history), count)
+
+
+a_loss = st.floats(allow_nan=False, allow_infinity=False) | st.just(math.inf) | st.sampled_from([1e18, 1e308, -1e308])
+
+
+@given(st.lists(a_loss, min_size=1, max_size=40).filter(lambda losses: any(map(math.isfinite, losses))))
+def test_standing_keeps_the_order_and_is_finite_and_standardised(losses):
+    scores = standing(losses)
+    assert np.isfinite(scores).all()
+    order = np.argsort(losses, kind="stable")
+    assert (np.diff(scores[order]) >= 0).all()
+    assert abs(scores.mean()) < 1e-6
+    assert scores.std() < 1 + 1e-6
+    assert np.abs(scores).max() <= math.sqrt(len(losses)) + 1e-6
+
+
+@pytest.mark.parametrize("outlier", [1e18, 1e308, math.inf])
+def test_what_diverged_is_the_worst_and_does_not_flatten_the_others(outlier):
+    losses = [*np.linspace(0.1, 1.0, 20), *[outlier] * 10]
+    scores = standing(losses)
+    assert scores[20:].min() > scores[:20].max()
+    assert scores[10] - scores[0] > 0.5
+    assert standing([*losses[:20], *[1e18] * 10]) == pytest.approx(scores)
+
+
+def test_most_may_diverge():
+    scores = standing([*np.linspace(0.1, 1.0, 20), *[1e18] * 30])
+    assert scores[9] - scores[0] > 0.2
+
+
+def test_standing_does_not_see_a_scale_or_a_shift():
+    losses = np.random.default_rng(0).lognormal(size=30)
+    np.testing.assert_allclose(standing(list(5 + 1e6 * losses)), standing(list(losses)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("losses", [[3.0], [2.0] * 9, [1e308] * 3, [math.inf, 1.0, math.inf, 1.0]])
+def test_standing_of_equal_losses(losses):
+    scores = standing(losses)
+    finite = np.isfinite(losses)
+    assert np.ptp(scores[finite]) == 0
+    assert finite.all() or scores[~finite].min() > scores[finite].max()
+
+
+def test_standing_of_two_values():
+    scores = standing([1.0, 2.0, 1.0, 2.0])
+    np.testing.assert_allclose(scores, [-1, 1, -1, 1], atol=1e-6)
+
+
+def true_improvement(z):
+    """log E[max(z + u, 0)] for a standard normal u, by integrals whose integrands stay of order one."""
+    if z < -1:  # with v = -z (z + u): φ(z) / z² · ∫ v exp(-v - v² / 2z²) dv
+        tail, _ = quad(lambda v: v * math.exp(-v - 0.5 * (v / z) ** 2), 0, 60, epsabs=0, epsrel=1e-12)
+        return -0.5 * z * z - 0.5 * math.log(2 * math.pi) - 2 * math.log(-z) + math.log(tail)
+    inner, _ = quad(lambda v: v * math.exp(-0.5 * (v - z) ** 2), max(z - 12, 0), z + 12, points=[max(z, 0.0)])
+    return math.log(inner / math.sqrt(2 * math.pi))
+
+
+@pytest.mark.parametrize("z", [-1e4, -300, -40, -8, -1.5, -0.5, -1e-9, 0, 1e-9, 0.5, 3, 30])
+def test_the_expected_improvement_is_the_integral(z):
+    ours = log_expected_improvement(np.array([-2.0 * z]), np.array([4.0]), 0.0)[0]
+    assert ours == pytest.approx(math.log(2) + true_improvement(z), rel=1e-9, abs=1e-9)
+
+
+def test_the_expected_improvement_rises_with_what_is_expected():
+    z = np.concatenate([-np.geomspace(1e6, 1e-3, 500), np.geomspace(1e-3, 1e6, 500)])
+    gains = log_expected_improvement(-z, np.ones_like(z), 0.0)
+    assert np.isfinite(gains).all()
+    assert (np.diff(gains) > 0).all()
+
+
+def run_study(space, objective, length, seed, *, by_level=False):
+    asked, history = sampler(space, seed, by_level=by_level), []
+    for number in range(length):
+        (config,) = asked.ask(history, number, 1)
+        history.append(Observation(number, config, {9: objective(config)}))
+    return [seen.losses[9] for seen in history]
+
+
+def test_it_beats_random_search():
+    found = [min(run_study(SQUARE, bowl, 25, seed)) for seed in range(3)]
+    random = [min(o.losses[9] for o in random_history(100, lambda _, c: {9: bowl(c)})) for _ in range(1)]
+    assert np.median(found) < 0.2 * random[0], "a hundred random ones do not come near"
+
+
+def test_it_learns_from_trials_that_were_all_stopped_early():
+    history = random_history(30, lambda _, config: {1: bowl(config) + 3})
+    assert np.median([bowl(config) for config in modelled(history=history)]) < 0.25
+    assert np.median([bowl(seen.config) for seen in history]) > 1
+
+
+def test_what_was_trained_further_outweighs_the_first_rung():
+    """At the first rung x = -1.5 looks best, at the end of a training x = +1.5 is."""
+
+    def losses(number, config):
+        first, last = {1: (config["x"] + 1.5) ** 2}, {9: (config["x"] - 1.5) ** 2}
+        return first | last if number % 2 else first
+
+    assert np.median([config["x"] for config in modelled(history=random_history(30, losses))]) > 1
+
+
+@pytest.mark.parametrize("bad", [1e18, 1e308, math.inf])
+def test_it_finds_its_way_among_losses_that_diverged(bad):
+    history = random_history(40, lambda _, c: {9: bowl(c) if c["x"] > 0 else bad})
+    proposals = modelled(history=history)
+    assert np.median([bowl(config) for config in proposals]) < 0.25
+    assert np.median([config["x"] for config in proposals]) > 0
+
+
+@pytest.mark.parametrize("loss", [0.0, 1e308, -1e308, sys.float_info.min])
+def test_losses_that_tell_nothing(loss):
+    for config in modelled(space=MIXED, history=random_history(12, lambda *_: {9: loss}, MIXED), count=2):
+        MIXED.check(config)
+
+
+def test_losses_of_both_ends_of_the_floats():
+    history = random_history(14, lambda number, _: {9: (-1) ** number * 1e308}, MIXED)
+    assert len(modelled(space=MIXED, history=history, count=2)) == 2
+
+
+def test_what_is_asked_for_together_differs():
+    history = random_history(20, lambda _, config: {9: bowl(config)})
+    proposals = modelled(history=history, count=12)
+    assert len({config_key(SQUARE, config) for config in proposals}) == 12
+    points = np.array([SQUARE.to_unit(config) for config in proposals])
+    apart = np.linalg.norm(points[:, None] - points[None], axis=-1) + np.eye(12)
+    assert np.median(apart.min(1)) > 1e-3, "not the same point over again, moved a little"
+
+
+def _ask(seed):
+    history = random_history(20, lambda number, config: {1: bowl(config) + 1} | ({9: bowl(config)} if number else {}))
+    return modelled(seed, history=history, count=3)
+
+
+def test_another_process_proposes_the_same():
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(_ask, (5,)) == _ask(5)
+    assert _ask(5) != _ask(6)
+
+
+def test_a_thousand_trials():
+    def losses(number, config):
+        return {rung: bowl(config) + 1 / rung for rung in (1, 3, 9) if number % rung == 0}
+
+    history = random_history(1000, losses)
+    assert np.median([bowl(config) for config in modelled(history=history, count=3)]) < 0.1
+
+
+def test_a_small_space_is_tried_to_its_last_point_and_then_goes_on():
+    space = SearchSpace({"n": Int(1, 4), "kind": Choice(("a", "b")), "off": Int(0, 1, none=True)})
+    asked, history = sampler(space), []
+    for number in range(30):
+        (config,) = asked.ask(history, number, 1)
+        history.append(Observation(number, config, {9: config["n"] + (config["kind"] == "a")}))
+    assert len({config_key(space, seen.config) for seen in history[:24]}) == 24
+    assert all(space.contains(seen.config) for seen in history)
+
+
+def test_trials_of_another_space_are_left_out():
+    """What is known lies outside of the space, as after a warm start or a change of it."""
+    elsewhere = SearchSpace({"x": Float(5.0, 9.0), "y": Float(1e-4, 1.0, log=True)})
+    history = random_history(15, lambda *_: {9: 1.0}, elsewhere)
+    assert all(SQUARE.contains(config) for config in modelled(history=history, count=3))
