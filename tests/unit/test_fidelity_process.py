@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
@@ -88,6 +88,7 @@ def test_certainty_grows_with_what_is_known():
     assert many.sum() < 0.9 * few.sum()
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 50), st.integers(1, 4), st.lists(st.floats(-2, 2), min_size=10, max_size=10))
 def test_the_gradient_is_that_of_finite_differences(seed, n_features, away):
     prior, points = Hyperparameters(n_features), some_points(seed, 12, n_features)

@@ -67,10 +67,11 @@ class AutoProposer:
 
     def propose(self, history: Sequence[Observation], n: int, attempt: int) -> Config:
         seed = derive_seed(self._seed, "ask", n, attempt)
-        judged = [bool(observation.losses) for observation in history]
-        n_finite = sum(any(map(math.isfinite, observation.losses.values())) for observation in history)
+        units = self._units(history)
+        losses = [seen.losses for seen, unit in zip(history, units, strict=True) if seen.losses and unit is not None]
+        n_finite = sum(any(map(math.isfinite, own.values())) for own in losses)
         is_random = self._by_level and derive_seed(self._seed, "random", n) < RANDOM_SHARE * 2**63
-        if sum(judged) < STARTUP or n_finite < 2 or is_random:
+        if len(losses) < STARTUP or n_finite < 2 or is_random:
             return uniform(self._space, seed)
         with self._threads.limit(
             limits=1
@@ -177,8 +178,8 @@ def standing(losses: Sequence[float]) -> Array:
     values /= max(1.0, float(np.abs(values[np.isfinite(values)]).max()) / 1e100)  # so that no difference overflows
     finite = np.sort(values[np.isfinite(values)])
     best, share = finite[0], 0.5
-    limit = np.quantile(finite, share)
-    while share > 0.1 and limit - best > 30 * (lower := np.quantile(finite, share / 2) - best) > 0:
+    limit = np.quantile(finite, share, method="lower")
+    while share > 0.1 and limit - best > 30 * (lower := np.quantile(finite, share / 2, method="lower") - best) > 0:
         share, limit = share / 2, best + lower
     scale = limit - best if limit > best else 1.0
     beyond = (np.minimum(values, limit + WORST * scale) - limit) / scale
