@@ -102,6 +102,7 @@ def test_warm_start(run):
 
 def test_every_example_has_its_test_and_says_how_to_run_it():
     assert [path.stem for path in EXAMPLES] == [
+        "auto_in_optuna",
         "compare_strategies",
         "mnist",
         "plain_function",
