@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
+from threadpoolctl import threadpool_limits
 
 from tuner.search.fidelity_process import (
     AVERAGE_REACH,
@@ -22,6 +23,13 @@ from tuner.search.fidelity_process import (
 
 FAR = 1e30
 """A length over which a column does not matter."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """As the sampler has it: small matrices are slower with more."""
+    with threadpool_limits(1):
+        yield
 
 
 def some_points(seed, n, n_features, *, t=None):
