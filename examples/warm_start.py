@@ -20,7 +20,7 @@ def main():
         "lr": tuner.Float(1e-5, 1.0, log=True, prior=3e-3, sure="low"),
         "weight_decay": tuner.Float(1e-6, 0.1, log=True),
     }
-    common = {"metric": "val_loss", "scheduler": tuner.ASHA(max_resource=9), "executor": "local"}
+    common = {"sampler": "tpe", "metric": "val_loss", "scheduler": tuner.ASHA(max_resource=9), "executor": "local"}
     first = tuner.run(curves, study="first", space=space, budget=tuner.Budget(trials=options.trials), **common)
     print(f"first: best val_loss {first.best.value:.4f} at lr {first.best.config['lr']:.3g}")
 
