@@ -38,18 +38,14 @@ def failure_of(what, folder):
     return caught.value, time.monotonic() - started
 
 
-def test_a_killed_rank_fails_the_trial_as_a_lost_worker(tmp_path):
-    failure, seconds = failure_of("kill", tmp_path)
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [("kill", "died by SIGKILL"), pytest.param("exit", "died with exit code 3", marks=pytest.mark.slow)],
+)
+def test_a_rank_that_is_gone_fails_the_trial_as_a_lost_worker(tmp_path, what, said):
+    failure, seconds = failure_of(what, tmp_path)
     assert failure.kind == FailureKind.WORKER_LOST
-    assert "rank 1 of 2 died by SIGKILL" in str(failure)
-    assert seconds < 60
-
-
-@pytest.mark.slow
-def test_so_does_one_that_leaves(tmp_path):
-    failure, seconds = failure_of("exit", tmp_path)
-    assert failure.kind == FailureKind.WORKER_LOST
-    assert "rank 1 of 2 died with exit code 3" in str(failure)
+    assert f"rank 1 of 2 {said}" in str(failure)
     assert seconds < 60
 
 

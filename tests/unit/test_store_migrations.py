@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from refused_stores import refused
 from sqlalchemy import insert, text
 
 from tuner.errors import StoreError, StudyNotFound
@@ -31,15 +32,6 @@ THE_DETAILS = Details({"loss": (1.5, float("nan")), "lr": (0.1, 0.2)}, ("the los
 @pytest.fixture
 def file(tmp_path):
     return tmp_path / "runs" / "tuner.db"
-
-
-def refused(file, sign, **options):
-    with pytest.raises(StoreError, match=sign) as caught:
-        open_store(file, **options).studies()
-    error = caught.value
-    assert error.__cause__ is None
-    assert error.__context__ is None or error.__suppress_context__, "the person sees no traceback of a library"
-    return error
 
 
 def test_reading_migrates_nothing(file, monkeypatch):

@@ -8,6 +8,7 @@ import sys
 from contextlib import closing
 
 import pytest
+from refused_stores import refused
 from sqlalchemy import text
 
 from tuner.errors import StoreError, StudyNotFound, UserMistake
@@ -27,15 +28,6 @@ SPEC = StudySpec.from_dict(
 @pytest.fixture
 def file(tmp_path):
     return tmp_path / "runs" / "tuner.db"
-
-
-def refused(file, sign, **options):
-    with pytest.raises(StoreError, match=sign) as caught:
-        open_store(file, **options).studies()
-    error = caught.value
-    assert error.__cause__ is None
-    assert error.__context__ is None or error.__suppress_context__, "the person sees no traceback of a library"
-    return error
 
 
 def test_the_default_place(monkeypatch):
