@@ -77,6 +77,10 @@ class Hand:
                         break
         return done
 
+    def states(self) -> list[str]:
+        """Each trial's."""
+        return [trial.state.value for trial in self.controller.trials]
+
     def replayed(self) -> Hand:
         """Another one, made from the journal."""
         twin = Hand(self.spec)

@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from stores import EVENTS, TRIALS, Opener, lines, spec
+from store_samples import EVENTS, TRIALS, Opener, lines, spec
 
 from tuner.errors import StudyExists, StudyHeld, StudyNotFound
 from tuner.records import StudyEnded

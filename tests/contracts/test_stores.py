@@ -9,6 +9,7 @@ from functools import partial
 
 import pytest
 import store_comparisons
+import store_processes
 import stores
 
 from tuner.store import open_store
@@ -27,6 +28,9 @@ def opener(request, tmp_path):
     return partial(open_store, url)
 
 
-@pytest.mark.parametrize("check", [*stores.CHECKS, *store_comparisons.CHECKS], ids=lambda check: check.__name__)
+CHECKS = [*stores.CHECKS, *store_processes.CHECKS, *store_comparisons.CHECKS]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_contract(check, opener):
     check(opener)
