@@ -1,4 +1,4 @@
-"""What every store must do for several processes: each of `CHECKS`, called with an `Opener` as those of `stores` are."""
+"""What every store must do for several processes: each of `CHECKS`, called with an `Opener` as those of `stores`."""
 
 from __future__ import annotations
 

@@ -230,7 +230,7 @@ def _raised(error: Exception, where: str) -> _Raised:
     )
 
 
-def _end_with_parent(worker: int) -> None:  # noqa: ARG001 - as the DataLoader calls it
+def _end_with_parent(_worker: int) -> None:
     """In a worker: end when the process that it loads for is gone, even if it was killed.
 
     torch watches the parent's number, but a worker's parent is the fork server, which lives as long as its workers do.

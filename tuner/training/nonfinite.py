@@ -100,7 +100,7 @@ def _watched(model: nn.Module, found: list[str]) -> Iterator[None]:
     """Inside, the modules whose outputs are not finite are added to `found`, in the order in which they finish."""
 
     def watch(name: str) -> Any:
-        def hook(module: nn.Module, inputs: Any, outputs: Any) -> None:  # noqa: ARG001
+        def hook(module: nn.Module, _inputs: Any, outputs: Any) -> None:
             if any(not _finite(tensor) for tensor in _tensors(outputs)):
                 found.append(f"the module {name or 'itself'} ({type(module).__name__})")
 

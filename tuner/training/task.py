@@ -77,7 +77,7 @@ class Task(ABC):
         """A prepared training batch, varied at random: runs on the device, in training only. Same shape."""
         return inputs
 
-    def forward(self, model: nn.Module, inputs: Tensor, progress: Tensor | None) -> Tensor:  # noqa: ARG002
+    def forward(self, model: nn.Module, inputs: Tensor, progress: Tensor | None) -> Tensor:  # noqa: ARG002 - for some
         """The model's outputs for a prepared batch. `progress` is the share of training done (a scalar), None in
         evaluation: for what changes along the way, as scheduled sampling does.
         """
@@ -89,11 +89,11 @@ class Task(ABC):
         outputs = self.forward(model, inputs, None)
         return {"loss": self.loss(outputs, targets), **self.metrics(outputs, targets)}
 
-    def penalty(self, model: nn.Module) -> Tensor | None:  # noqa: ARG002
+    def penalty(self, model: nn.Module) -> Tensor | None:  # noqa: ARG002 - for those who have one
         """A term that the training loss has besides the batch's (an elastic penalty, say): a scalar with a gradient."""
         return None
 
-    def difficulty(self, inputs: Tensor, targets: Tensor) -> Tensor | None:  # noqa: ARG002
+    def difficulty(self, inputs: Tensor, targets: Tensor) -> Tensor | None:  # noqa: ARG002 - for those who know it
         """A score of each training row (rows,), lower is easier: what a curriculum goes by. `inputs` as stored."""
         return None
 

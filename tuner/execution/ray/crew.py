@@ -96,6 +96,7 @@ class Watch(_OfCrew, TrialProgressCallback):
     Being a TrialProgressCallback that prints nothing, it keeps Tune from adding its own, which does.
     """
 
+    # Tune gives all by name.
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
         """See tune.Callback."""
         if self._crew is not None:
@@ -111,7 +112,7 @@ class Watch(_OfCrew, TrialProgressCallback):
 class UntilDismissed(_OfCrew, tune.Stopper):
     """Ends Tune's run when the crew is dismissed."""
 
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002 - as Tune calls it
         return self.stop_all()
 
     def stop_all(self) -> bool:
