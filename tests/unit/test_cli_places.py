@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from workplace import Workplace
 
+from tuner.cli import comparing, running
 from tuner.errors import UserMistake
 from tuner.home import author
 from tuner.spec import StudySpec
@@ -115,6 +116,22 @@ def test_paths_are_text(tmp_path):
     shutil.copy(odd / "spec.yaml", odd / "[/b].yaml")
     out, _ = place.tune("check", str(odd / "[/b].yaml"), "--set", "study=demo")
     assert f"{odd}/[/b].yaml is fine" in out
+
+
+def test_a_run_and_its_next_commands_show_no_password(place, monkeypatch):
+    local = open_store(place.folder / "server.db")
+    for module in (running, comparing):  # a server, as far as the command line can tell
+        monkeypatch.setattr(module, "open_store", lambda *_, **__: local)
+    url = "postgresql://me:hunter2@host/db"
+    out, err = place.tune("run", "spec.yaml", "--trials", "2", "--store", url)
+    out_2, err_2 = place.tune(
+        "compare", "spec.yaml", "--methods", "random,sobol", "--repeats", "1", "--budget", "trials=2", "--store", url
+    )
+    local.close()
+    assert "store       postgresql://me:***@host/db" in out
+    assert "tune resume demo --store 'postgresql://me:***@host/db'" in out
+    assert "tune show demo-compare --store 'postgresql://me:***@host/db'" in out_2
+    assert "hunter2" not in out + err + out_2 + err_2
 
 
 def damage(place, study):

@@ -17,6 +17,7 @@ from tuner.spec import StudySpec
 from tuner.store import (
     default_store_url,
     open_store,
+    shown_store,
 )
 from tuner.store.tables import schema
 
@@ -147,6 +148,20 @@ def test_urls_that_cannot_be(url):
 def test_a_password_is_told_to_nobody():
     error = refused("postgresql://me:hunter2@127.0.0.1:1/db?connect_timeout=2", "the store postgresql://me:")
     assert "hunter2" not in repr(error) + str(error) + repr(error.__cause__)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("postgresql://me:hunter2@host:5432/db", "postgresql://me:***@host:5432/db"),
+        ("postgresql://host/db?user=me&password=hunter2", "postgresql://host/db?user=me"),
+        ("postgresql://me@host/db", "postgresql://me@host/db"),
+        ("sqlite:///runs/tuner.db", "sqlite:///runs/tuner.db"),
+        ("runs/a b.db", "runs/a b.db"),
+    ],
+)
+def test_a_store_is_shown_without_its_password(given, shown):
+    assert shown_store(given) == shown
 
 
 def test_a_newer_version_is_refused(file):

@@ -21,7 +21,7 @@ from tuner.cli.tables import console as terminal
 from tuner.home import author
 from tuner.search import make_sampler
 from tuner.spec.load import load_spec
-from tuner.store import SqlStore, default_store_url, open_store
+from tuner.store import SqlStore, default_store_url, open_store, shown_store
 from tuner.workflows import run as workflow
 from tuner.workflows.gauge import Gauge
 from tuner.workflows.study import Study
@@ -119,7 +119,7 @@ def _last_words(console: Console, study: Study, store: str | None, *, as_json: b
     print_study(console, study, top=5)
     best = best_trial(study.trials, study.spec.metric)
     console.print()
-    lines = [f"store       {store or default_store_url()}", f"files       {study.folder}"]
+    lines = [f"store       {shown_store(store or default_store_url())}", f"files       {study.folder}"]
     lines.append(f"look closer tune show {study.name}{option}")
     if best is not None:
         lines.append(f"            tune trial {study.name} {best.number}{option} --log")
@@ -131,14 +131,15 @@ def _last_words(console: Console, study: Study, store: str | None, *, as_json: b
 
 
 def store_option(store: str | None) -> str:
-    return f" --store {shlex.quote(store)}" if store else ""
+    """For a command that is shown: a password in the store's URL is left out."""
+    return f" --store {shlex.quote(shown_store(store))}" if store else ""
 
 
 @contextmanager
 def terminated_like_interrupted() -> Iterator[None]:
     """SIGTERM (a scheduler's or a container's good-bye) saves the study just as Ctrl-C does."""
 
-    def interrupt(number: int, frame: Any) -> None:  # noqa: ARG001
+    def interrupt(_number: int, _frame: Any) -> None:
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, interrupt)

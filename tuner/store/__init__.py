@@ -11,7 +11,7 @@ from tuner.store._base import (
 )
 from tuner.store._comparisons import ComparisonPlan, ComparisonRecord, ComparisonRun, Comparisons, Replay
 from tuner.store.lease import HEARTBEAT_SECONDS, LEASE_SECONDS
-from tuner.store.opening import default_store_url, open_store
+from tuner.store.opening import default_store_url, open_store, shown_store
 from tuner.store.sql_store import SqlStore
 
 __all__ = [
@@ -32,4 +32,5 @@ __all__ = [
     "Writer",
     "default_store_url",
     "open_store",
+    "shown_store",
 ]

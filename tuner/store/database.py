@@ -13,7 +13,7 @@ from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from tuner.errors import StoreError
-from tuner.store.dialects import ERRORS, hint, log_ahead, make_engine, make_file, sqlite_file
+from tuner.store.dialects import ERRORS, hint, log_ahead, make_engine, make_file, sqlite_file, without_password
 from tuner.store.migrations import is_readable, known_version, migrate, newest
 
 
@@ -27,7 +27,7 @@ class Database:
     """
 
     def __init__(self, url: URL, *, create: bool) -> None:
-        self.place = f"the store {url.render_as_string(hide_password=True)}"
+        self.place = f"the store {without_password(url)}"
         self.file = sqlite_file(url)
         if self.file is not None:
             self.place = f"the store {self.file}"

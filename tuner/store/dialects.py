@@ -45,6 +45,12 @@ def sqlite_file(url: URL) -> Path | None:
     return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
 
 
+def without_password(url: URL) -> str:
+    """Its text, for anybody to see."""
+    secret = [name for name in url.query if "password" in name]  # PostgreSQL takes ?password= too
+    return url.difference_update_query(secret).render_as_string(hide_password=True)
+
+
 def make_file(path: Path) -> None:
     """Make an empty file for the user alone, and its folders where missing. Raises OSError."""
     missing = [folder for folder in path.parents if not folder.exists()]

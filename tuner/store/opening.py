@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError
 from tuner.errors import StoreError
 from tuner.home import expanded, home
 from tuner.store.database import Database
+from tuner.store.dialects import without_password
 from tuner.store.sql_store import Clock, SqlStore
 
 _ALLOWED = "A store is a file's path, sqlite:///PATH, or postgresql://USER:PASSWORD@HOST/DATABASE."
@@ -19,6 +20,12 @@ _ALLOWED = "A store is a file's path, sqlite:///PATH, or postgresql://USER:PASSW
 def default_store_url() -> str:
     """Where studies are kept unless something else is said: tuner.db in $TUNER_HOME, or in ./runs."""
     return f"sqlite:///{home() / 'tuner.db'}"
+
+
+def shown_store(url_or_path: str | Path) -> str:
+    """A store's URL or path as it may be shown: as it was given, but for a password. Raises StoreError."""
+    url = _parse(url_or_path)
+    return str(url_or_path) if url.get_backend_name() == "sqlite" else without_password(url)
 
 
 def open_store(url_or_path: str | Path | None = None, *, create: bool = True, clock: Clock = time.time) -> SqlStore:
