@@ -1,5 +1,7 @@
 """The verdict: an honest sentence for every case, and seldom wrong when all are alike."""
 
+import re
+
 import numpy as np
 import pytest
 from comparison_runs import full_trainings, random_search
@@ -25,6 +27,14 @@ def test_who_is_ahead_by_how_much_and_of_what_it_holds():
     assert "what random has after 16 trials" in text
     assert found.sentences[-1].startswith("This holds for this problem and this budget")
     assert len(found.sentences) <= 4
+
+
+@pytest.mark.parametrize(("by", "unit"), [("trials", "trials"), ("units", "epochs"), ("seconds", "seconds")])
+def test_what_is_saved_has_its_unit(by, unit):
+    text = str(verdict(runs(12, random=1.0, tpe=0.1), 16, by, unit="epochs"))
+    number = r"(?:[\d.]+|never)"
+    saved = rf"It reaches after {number} {unit} \(95 % interval {number} to {number}\) what random has"
+    assert re.search(saved, text), text
 
 
 def test_what_is_maximised_is_told_so():

@@ -43,11 +43,17 @@ class _Seen:
     """The blocks of a comparison at one budget, and the words for them."""
 
     table: pd.DataFrame
-    budget: str
+    at: float
+    unit: str
+    """Of the budget: trials, seconds, or the resource's own."""
     metric: str
     alpha: float
     sign: float
     """From the table's numbers to the metric's: -1 where more is better."""
+
+    @property
+    def budget(self) -> str:
+        return f"{self.at:g} {self.unit}"
 
     @property
     def better(self) -> str:
@@ -100,7 +106,7 @@ def verdict(
         frame = regret_frame(frame, scales(runs, baseline=baseline))
         metric, maximised = "normalised regret", False
     table = blocks(frame, at, "regret" if len(problems) > 1 else "loss")
-    seen = _Seen(table, f"{at:g} {unit if by == 'units' else by}", metric, alpha, -1.0 if maximised else 1.0)
+    seen = _Seen(table, at, unit if by == "units" else by, metric, alpha, -1.0 if maximised else 1.0)
     if (nothing := _nothing_to_tell(seen, frame)) is not None:
         return nothing
     medians = table.quantile(0.5, interpolation="lower")
@@ -174,7 +180,7 @@ def _what_is_saved(seen: _Seen, saved: pd.DataFrame, leader: str, against: str) 
     at = row["budget"] / row["ratio"]
     ends = [f"{at * row[end]:.3g}" if np.isfinite(row[end]) else "never" for end in ("ratio_low", "ratio_high")]
     between = "" if np.isnan(row["ratio_low"]) else f" ({100 * (1 - seen.alpha):g} % interval {ends[0]} to {ends[1]})"
-    return [f"It reaches after {row['budget']:.3g}{between} what {against} has after {seen.budget}."]
+    return [f"It reaches after {row['budget']:.3g} {seen.unit}{between} what {against} has after {seen.budget}."]
 
 
 def _what_cannot_be_told(seen: _Seen, leader: str, level: Sequence[str], needed: int | None) -> str:
