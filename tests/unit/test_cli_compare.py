@@ -13,7 +13,10 @@ import pytest
 from synthetic_table import save_table, synthetic_spec
 from workplace import Workplace
 
+from tuner.cli.comparison_tables import outline
 from tuner.spec.dump import dump_spec
+from tuner.spec.load import with_overrides
+from tuner.store import ComparisonPlan
 
 REPLAY = ("compare", "synthetic.yaml", "--replay", "curves.parquet", "--workers", "2")
 
@@ -145,6 +148,20 @@ def test_live_on_the_local_executor(place):
     place.tune("delete", "demo-compare", "--yes")
     assert place.json("list", "--all") == []
     assert [path.name for path in (place.folder / "runs").iterdir() if path.is_dir()] == []
+
+
+@pytest.mark.parametrize(
+    ("executor", "asked", "where"),
+    [
+        ("local", None, "live, 1 worker"),
+        ("ray", "local", "live, 1 worker"),
+        ("local", "ray", "live, as many workers as there is room for"),
+        ("auto", None, "live, as many workers as there is room for"),
+    ],
+)
+def test_the_workers_it_names_are_those_of_the_executor(executor, asked, where):
+    spec = with_overrides(synthetic_spec(), [f"executor={executor}", "parallel=auto"])
+    assert outline(ComparisonPlan(spec, ("random",), 2), asked).endswith(where)
 
 
 def test_a_live_comparison_is_killed_and_goes_on(place):

@@ -58,7 +58,7 @@ def compare(
     if was_there:
         so_far = Comparison(opened, plan.name)
         console.print(f"going on with {escape(plan.name)}: {so_far.n_done} of {so_far.n_runs} runs so far")
-    for line in [outline(plan), *notes(plan)]:
+    for line in [outline(plan, executor), *notes(plan)]:
         console.print(escape(line), soft_wrap=True, highlight=False)
     try:
         with (

@@ -17,14 +17,15 @@ from tuner.workflows.comparing import budgets
 from tuner.workflows.comparing.comparison import Comparison
 
 
-def outline(plan: ComparisonPlan) -> str:
-    """What a comparison does, in a line."""
-    parallel = plan.spec.parallel
-    where = (
-        "live, as many workers as there is room for" if parallel == "auto" else f"live, {_count(parallel, 'worker')}"
-    )
+def outline(plan: ComparisonPlan, executor: str | None = None) -> str:
+    """What a comparison does, in a line; `executor` is the one asked for instead of the spec's."""
+    parallel = 1 if (executor or plan.spec.executor) == "local" else plan.spec.parallel
     if plan.replay is not None:
         where = f"replayed from {plan.replay.table} with {_count(plan.replay.workers, 'simulated worker')}"
+    elif parallel == "auto":
+        where = "live, as many workers as there is room for"
+    else:
+        where = f"live, {_count(parallel, 'worker')}"
     repeats = _count(plan.repeats, "repeat")
     return f"{plan.name}: {', '.join(plan.methods)}; {repeats} of {budgets.in_words(plan.spec)}; {where}"
 
