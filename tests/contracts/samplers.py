@@ -127,6 +127,20 @@ def check_batches(make: MakeSampler, space: SearchSpace) -> None:
     assert make(space, 0).ask(history, len(history), 0) == []
 
 
+def check_opinions(make: MakeSampler, space: SearchSpace, kind: str) -> None:
+    """Who should go on is one of those asked about, or nobody; the answer depends on the arguments alone."""
+    history = history_of(make, space, kind)
+    paused = {seen.number for seen in history if seen.open and seen.losses}
+    sampler = make(space, 0)
+    first = sampler.promising(history, paused)
+    assert first is None or first in paused
+    assert sampler.promising(history, sorted(paused, reverse=True)) == first, "the order of the numbers counts"
+    sampler.ask(history, len(history), 1)
+    assert sampler.promising(history, paused) == first, "asking changed the answer"
+    assert make(space, 0).promising(history, paused) == first, "an earlier question changed the answer"
+    assert sampler.promising(history, set()) is None
+
+
 def check_seeds(make: MakeSampler, space: SearchSpace) -> None:
     """Another seed, other proposals."""
     assert make(space, 0).ask([], 0, 6) != make(space, 1).ask([], 0, 6)
@@ -176,6 +190,7 @@ def check_sampler(make: MakeSampler) -> None:
         for kind in HISTORIES:
             check_proposals(make, space, kind)
             check_determinism(make, space, kind)
+            check_opinions(make, space, kind)
         check_batches(make, space)
         check_seeds(make, space)
         check_resume(make, space)

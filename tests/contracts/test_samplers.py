@@ -68,6 +68,10 @@ def test_determinism(factory, space, kind):
     contract.check_determinism(factory, space, kind)
 
 
+def test_opinions(factory, space):
+    contract.check_opinions(factory, space, "rungs")
+
+
 def test_batches(factory, space):
     contract.check_batches(factory, space)
 
@@ -120,6 +124,9 @@ class LastOnly:
 
     def ask(self, history, first, count):
         return [self._space.from_unit([0.5] * len(self._space))] * count
+
+    def promising(self, history, paused):
+        return None
 
     def size(self):
         return None

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from by_hand import Hand
 
-from tuner.control import Nothing
-from tuner.records import (
-    Decision,
-    Ending,
-    StudyEnded,
-)
+from tuner.control import Nothing, StudyController
+from tuner.records import Decision, Ending, StudyEnded
+from tuner.schedule import make_scheduler
 
 CONTINUE, PAUSE, STOP = Decision.CONTINUE, Decision.PAUSE, Decision.STOP
 
@@ -117,3 +114,38 @@ def test_a_skipped_rung_is_judged_by_the_next_report():
     segment = hand.one()
     assert hand.report(segment, 2, 0.5) is PAUSE
     assert hand.controller.trials[0].observation().losses == {1: 0.5}
+
+
+class Insistent:
+    """Proposes 0, 0.01, .. and sees promise in one trial, whatever becomes of it."""
+
+    def __init__(self, favourite):
+        self._favourite = favourite
+        self.asked = []
+
+    def ask(self, history, first, count):
+        return [{"x": (first + index) / 100} for index in range(count)]
+
+    def promising(self, history, paused):
+        self.asked.append(set(paused))
+        return self._favourite if self._favourite in paused else None
+
+    def size(self):
+        return None
+
+
+def test_a_trial_that_the_sampler_sees_promise_in_goes_on_before_a_new_one_is_started():
+    """The second of nine equal ones, which ASHA never promotes before the first."""
+    hand = Hand()
+    sampler = Insistent(1)
+    hand.controller = StudyController(hand.spec, sampler, make_scheduler(hand.spec.scheduler))
+    segments = hand.play(lambda segment, resource: 1.0)
+    order = [(segment.trial, segment.start, segment.until) for segment in segments]
+    assert order[:5] == [(0, 0, 1), (1, 0, 1), (1, 1, 3), (1, 3, 9), (2, 0, 1)]
+    assert hand.states()[1] == "complete"
+    assert sampler.asked[:4] == [{0}, {0, 1}, {0, 1}, {0}]
+
+    again = StudyController(hand.spec, Insistent(None), make_scheduler(hand.spec.scheduler))
+    again.replay(hand.journal)
+    assert [trial.state for trial in again.trials] == [trial.state for trial in hand.controller.trials]
+    assert [trial.losses for trial in again.trials] == [trial.losses for trial in hand.controller.trials]

@@ -177,13 +177,18 @@ class StudyController:
     # Choosing.
 
     def _continuation(self) -> Segment | None:
-        """A known trial that should go on: one that was interrupted, or a promotion."""
+        """A known trial that should go on: one that was interrupted, a promotion, or one that the sampler has seen
+        enough promise in.
+        """
         ledger = self._ledger
         if ledger.closing():
             return None
         if ledger.waiting:
             return self._next_segment(self._scheduler.stretch(min(ledger.waiting)))
         promotable = self._scheduler.promotable()
+        if promotable is None and ledger.paused:
+            promising = self._sampler.promising(ledger.observations(), ledger.paused)
+            promotable = None if promising is None else self._scheduler.stretch(promising)
         return None if promotable is None else self._next_segment(promotable)
 
     def _carry(self) -> Segment | None:

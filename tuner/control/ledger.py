@@ -52,6 +52,7 @@ class Ledger:
         self.queue: deque[Config] = deque(first_configs(spec))
         self.n_asked = 0
         self.waiting: set[int] = set()
+        self.paused: set[int] = set()
         self.running: set[int] = set()
         self.units = 0
         """Resource spent, over all trials."""
@@ -140,9 +141,8 @@ class Ledger:
         trial = self.trials[number]
         if trial.state is TrialState.PAUSED:
             self.scheduler.promote(number)
-        self.waiting.discard(number)
-        self.running.add(number)
         trial.state = TrialState.RUNNING
+        self._place(trial)
         trial.segment = segment
         trial.segments += 1
         if self.closing():
@@ -251,8 +251,7 @@ class Ledger:
         for trial in self.trials:
             if trial.reopens_as is not None:
                 trial.reopen()
-                if trial.state is TrialState.WAITING:
-                    self.waiting.add(trial.number)
+                self._place(trial)
                 self._changed(trial)
 
     def _study_ended(self, event: StudyEnded) -> None:
@@ -265,15 +264,21 @@ class Ledger:
 
     def _move(self, trial: Trial, happening: Happening, reason: str = "", failure: Failure | None = None) -> None:
         trial.become(happening, reason, failure)
-        self.running.discard(trial.number)
-        self.waiting.discard(trial.number)
-        if trial.state is TrialState.WAITING:
-            self.waiting.add(trial.number)
+        self._place(trial)
         if happening in (Happening.NON_FINITE, Happening.FAILED_FOR_GOOD):
             self.scheduler.on_failure(trial.number)
         elif happening in (Happening.RETURNED, Happening.PERSON_STOPPED):
             self.scheduler.on_finish(trial.number)
         self._changed(trial)
+
+    def _place(self, trial: Trial) -> None:
+        """Put the trial among those of its state."""
+        places = {TrialState.WAITING: self.waiting, TrialState.PAUSED: self.paused, TrialState.RUNNING: self.running}
+        for state, numbers in places.items():
+            if trial.state is state:
+                numbers.add(trial.number)
+            else:
+                numbers.discard(trial.number)
 
     def _changed(self, trial: Trial) -> None:
         self.dirty[trial.number] = None

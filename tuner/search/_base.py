@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -37,6 +37,12 @@ class Sampler(Protocol):
         """`count` configurations, the `first`-th of the study and on; fewer when the sampler is exhausted.
 
         `history` holds every trial so far, by number; the n-th ask draws from a generator seeded by (seed, n).
+        """
+        ...
+
+    def promising(self, history: Sequence[Observation], paused: Collection[int]) -> int | None:
+        """Which of the `paused` trials should go on although the scheduler does not let it, asked before a new one is
+        started. Most samplers have no opinion, and answer None.
         """
         ...
 

@@ -1,4 +1,5 @@
-"""Multi-fidelity Bayesian search: a Gaussian process over (configuration, resource) says what to start next.
+"""Multi-fidelity Bayesian search: a Gaussian process over (configuration, resource) says what to start next, and which
+paused trial should go on whatever the scheduler thinks of it.
 
 Every loss at every rung counts, those of stopped, paused and failed trials too; what is maximised is the expected
 improvement at the end of a full training. What was measured and left out: docs/decisions/0009-multi-fidelity-search.md
@@ -7,9 +8,11 @@ improvement at the end of a full training. What was measured and left out: docs/
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import erfcx, ndtr
 from threadpoolctl import ThreadpoolController
 
@@ -24,22 +27,48 @@ from tuner.seeds import derive_seed
 from tuner.space import SearchSpace
 from tuner.space.scale import BELOW_ONE
 
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is believed of a space before anything was seen in it, and where its best is looked for."""
+
+    length: float
+    """The length of the process along one axis; see `Hyperparameters`."""
+    n_anywhere: int
+    """Candidates from the whole space."""
+    rounds: tuple[tuple[float, float], ...]
+    """Rounds of `N_NEAR` more candidates: near the best trials in the first one, then near the best candidates so far.
+    How far each looks: the powers of ten between which the standard deviations lie, as shares of an axis.
+    """
+
+
+SMOOTH = View(2.0, 150, ((-2.0, -0.3),) * 3 + ((-2.3, -1.0),) * 2 + ((-3.0, -1.5),))
+"""Trends reach across the space, and are followed to the point, into a corner if they lead there."""
+ROUGH = View(0.3, 500, ())
+"""Little is known away from what was tried: something better near what was good, nothing far out."""
+VIEWS = (SMOOTH, ROUGH)
+"""Proposals take turns with them: neither is good on all tasks, and losses do not tell soon enough which one is."""
+
 RANDOM_SHARE = 0.1
 """Share of the proposals that are random where a scheduler stops trials: what the model will never believe."""
+PROMISING = 0.25
+"""A paused trial goes on, whatever the scheduler says, if it ends as the best with at least this probability."""
+MOST_JUDGED = 64
+"""So many paused trials are judged, the latest; and as many of the others, those with the best losses."""
 MOST_FITTED = 80
 """Losses that the hyperparameters are fitted to; a fit costs the cube of it, and is made for every proposal."""
 MOST_KNOWN = 300
 """Losses that the process is conditioned on."""
 MOST_OPEN = 64
-"""Trials without a loss yet, the latest, whose losses are taken to be as expected."""
-N_ANYWHERE, N_NEAR = 150, 100
-"""Candidates: so many from the whole space, and so many more in each round: near the best trials in the first one, then
-near the best candidates so far.
+"""Trials without a loss yet, the latest, whose first ones are taken to be as expected."""
+APART = 0.02
+"""What is proposed is at least so far from every one of these, along one axis at least: where many workers ask at once,
+hardly anything is learned from two that are nearly the same.
 """
+N_NEAR = 100
+"""Candidates of a round."""
 N_BEST, N_LEADERS = 8, 4
 """So many best trials are looked around, and so many best candidates."""
-ROUNDS = ((-2.0, -0.3),) * 3 + ((-2.3, -1.0),) * 2 + ((-3.0, -1.5),)
-"""How far each round looks: the powers of ten between which the standard deviations lie, as shares of an axis."""
 AT_AN_END = 0.3
 """In half of the candidates of a round, so large a share of the axes is moved to one of its ends: where the best is in
 a corner, small steps seldom find it.
@@ -50,7 +79,7 @@ class AutoProposer:
     """Random until `STARTUP` trials were judged; then the candidate of the highest expected improvement.
 
     With `by_level`, losses are those of resource r on the way to `max_resource`; without (no scheduler), every loss is
-    that of a full training. Deterministic: every proposal is worked out anew from the history; what is kept between two
+    that of a full training. Deterministic: every answer is worked out anew from the history; what is kept between two
     is what the same data would give again.
     """
 
@@ -63,20 +92,17 @@ class AutoProposer:
         self._units = PerConfig(lambda config: space.to_unit(config) if space.contains(config) else None)
         self._keys = PerConfig(lambda config: config_key(space, config))
         self._threads = ThreadpoolController()
-        self._fitted: tuple[bytes, Hyperparameters] | None = None
+        self._fitted: dict[View, tuple[bytes, Hyperparameters]] = {}
 
     def propose(self, history: Sequence[Observation], n: int, attempt: int) -> Config:
         seed = derive_seed(self._seed, "ask", n, attempt)
-        units = self._units(history)
-        losses = [seen.losses for seen, unit in zip(history, units, strict=True) if seen.losses and unit is not None]
-        n_finite = sum(any(map(math.isfinite, own.values())) for own in losses)
         is_random = self._by_level and derive_seed(self._seed, "random", n) < RANDOM_SHARE * 2**63
-        if len(losses) < STARTUP or n_finite < 2 or is_random:
+        if is_random or not self._knows_enough(history):
             return uniform(self._space, seed)
-        with self._threads.limit(
-            limits=1
-        ):  # sums differ in the last bit with the number of threads, and small ones are slower
-            candidates, gains = self._weigh(history, np.random.default_rng(seed))
+        # Sums differ in the last bit with the number of threads, and small ones are slower.
+        with self._threads.limit(limits=1):
+            candidates, gains = self._weigh(history, VIEWS[n % len(VIEWS)], np.random.default_rng(seed))
+        gains = np.where(self._is_near_an_open_one(history, candidates), -np.inf, gains)
         tried = set(self._keys(history))
         configs = (self._space.from_unit(candidates[index].tolist()) for index in np.argsort(-gains, kind="stable"))
         first = next(configs)
@@ -84,69 +110,112 @@ class AutoProposer:
             return first
         return next((config for config in configs if config_key(self._space, config) not in tried), first)
 
-    def _weigh(self, history: Sequence[Observation], rng: np.random.Generator) -> tuple[Array, Array]:
-        """Candidates, and the logarithm of what each is expected to improve on the best loss."""
+    def promising(self, history: Sequence[Observation], paused: Collection[int]) -> int | None:
+        """The paused trial that most probably ends as the best, if that is probable enough."""
         units = self._units(history)
-        known = [
-            (index, self._time(resource), loss)
-            for index, observation in enumerate(history)
-            if units[index] is not None
-            for resource, loss in sorted(observation.losses.items())
-        ]
-        scores = standing([loss for _, _, loss in known])
-        order = np.argsort(scores, kind="stable")
-        process = self._process(history, known, scores)
-        best = list(dict.fromkeys(known[place][0] for place in order))[:N_BEST]
-        limit = float(scores.min())
-        candidates = self._embedding.units(rng.random((N_ANYWHERE, len(self._space))))
+        known = [number for number in sorted(paused) if units[number] is not None and history[number].losses]
+        if not known or not self._knows_enough(history):
+            return None
+        latest, others = known[-MOST_JUDGED:], known[:-MOST_JUDGED]
+        judged = [*sorted(others, key=lambda number: min(history[number].losses.values()))[:MOST_JUDGED], *latest]
+        with self._threads.limit(limits=1):
+            process, limit = self._process(history, SMOOTH)
+            at_end = self._points([units[number] for number in judged], 1.0, judged)
+            mean, variance = process.predict(at_end)
+        chances = ndtr((limit - mean) / np.sqrt(variance))
+        first = int(np.argmax(chances))
+        return judged[first] if chances[first] >= PROMISING else None
+
+    def _knows_enough(self, history: Sequence[Observation]) -> bool:
+        """Whether there is anything to model: `STARTUP` trials with losses, two of them finite."""
+        units = self._units(history)
+        losses = [seen.losses for seen, unit in zip(history, units, strict=True) if seen.losses and unit is not None]
+        return len(losses) >= STARTUP and sum(any(map(math.isfinite, own.values())) for own in losses) >= 2
+
+    def _weigh(self, history: Sequence[Observation], view: View, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Candidates, and the logarithm of what each is expected to improve on the best loss."""
+        process, limit = self._process(history, view)
+        candidates = self._embedding.units(rng.random((view.n_anywhere, len(self._space))))
         gains = self._gains(process, candidates, limit)
-        around = np.array([units[index] for index in best])
-        for scales in ROUNDS:
+        around = self._best(history)
+        for scales in view.rounds:
             near = self._near(around, scales, rng)
             candidates = np.concatenate([candidates, near])
             gains = np.concatenate([gains, self._gains(process, near, limit)])
             around = candidates[np.argsort(-gains, kind="stable")[:N_LEADERS]]
         return candidates, gains
 
+    def _best(self, history: Sequence[Observation]) -> Array:
+        """The unit coordinates of the best trials."""
+        units = self._units(history)
+        losses = [
+            (min(seen.losses.values()), index)
+            for index, seen in enumerate(history)
+            if seen.losses and units[index] is not None
+        ]
+        return np.array([units[index] for _, index in sorted(losses)[:N_BEST]])
+
     def _gains(self, process: FidelityProcess, units: Array, best: float) -> Array:
         """The logarithm of what a full training at each of `units` is expected to improve on `best`."""
-        at = Points(self._embedding.features(units), np.ones(len(units)), np.full(len(units), -1.0))
-        return log_expected_improvement(*process.predict(at), best)
+        at_end = Points(self._embedding.features(units), np.ones(len(units)), np.full(len(units), -1.0))
+        return log_expected_improvement(*process.predict(at_end), best)
 
-    def _process(
-        self, history: Sequence[Observation], known: list[tuple[int, float, float]], scores: Array
-    ) -> FidelityProcess:
-        """The process, given what is known, and what is open as it expects it."""
+    def _process(self, history: Sequence[Observation], view: View) -> tuple[FidelityProcess, float]:
+        """The process, given what is known, and what is open as it expects it; and the best loss."""
         units = self._units(history)
-        rows = np.array([units[index] for index, _, _ in known])
-        points = Points(
-            self._embedding.features(rows),
-            np.array([time for _, time, _ in known]),
-            np.array([float(index) for index, _, _ in known]),
-        )
+        known = [
+            (index, self._time(resource), loss)
+            for index, seen in enumerate(history)
+            if units[index] is not None
+            for resource, loss in sorted(seen.losses.items())
+        ]
+        scores = standing([loss for _, _, loss in known])
+        trials = [index for index, _, _ in known]
+        points = self._points([units[index] for index in trials], [time for _, time, _ in known], trials)
         furthest = np.lexsort((scores, -points.t))
         few, many = (furthest[thin(len(furthest), most // 2, most)] for most in (MOST_FITTED, MOST_KNOWN))
-        by = self._fit(points[few], scores[few])
+        by = self._fit(points[few], scores[few], view)
         process = FidelityProcess(by, points[many], scores[many])
-        is_open = [i for i, seen in enumerate(history) if seen.open and not seen.losses and units[i] is not None]
+        limit = float(scores.min())
+        is_open = self._open(history)
         if not is_open:
-            return process
-        is_open = is_open[-MOST_OPEN:]
-        first = min(time for _, time, _ in known)
-        pending = Points(
-            self._embedding.features(np.array([units[index] for index in is_open])),
-            np.full(len(is_open), first),
-            np.array([float(index) for index in is_open]),
-        )
+            return process, limit
+        pending = self._points([units[index] for index in is_open], points.t.min(), is_open)
         expected, _ = process.predict(pending)
-        return FidelityProcess(by, points[many] + pending, np.concatenate([scores[many], expected]))
+        return FidelityProcess(by, points[many] + pending, np.concatenate([scores[many], expected])), limit
 
-    def _fit(self, points: Points, scores: Array) -> Hyperparameters:
-        """Those of the last call, if the data are the same: proposals that are asked for together share them."""
+    def _open(self, history: Sequence[Observation]) -> list[int]:
+        """The trials that are under way and have no loss yet."""
+        units = self._units(history)
+        places = [index for index, seen in enumerate(history) if seen.open and not seen.losses and units[index]]
+        return places[-MOST_OPEN:]
+
+    def _is_near_an_open_one(self, history: Sequence[Observation], candidates: Array) -> npt.NDArray[np.bool_]:
+        """Which candidates lie within `APART` of a trial that is under way, along every axis."""
+        is_open = self._open(history)
+        if not is_open:
+            return np.zeros(len(candidates), dtype=bool)
+        units = self._units(history)
+        under_way = np.array([units[index] for index in is_open])
+        near: npt.NDArray[np.bool_] = (np.abs(candidates[:, None] - under_way).max(2) < APART).any(1)
+        return near
+
+    def _points(
+        self, units: Sequence[Sequence[float] | None], times: float | Sequence[float], trials: Sequence[int]
+    ) -> Points:
+        features = self._embedding.features(np.array(units, dtype=np.float64))
+        return Points(
+            features,
+            np.broadcast_to(np.asarray(times, dtype=np.float64), len(trials)),
+            np.array(trials, dtype=np.float64),
+        )
+
+    def _fit(self, points: Points, scores: Array, view: View) -> Hyperparameters:
+        """Those of the last call, if the data are the same: answers that are asked for together share them."""
         data = b"".join(array.tobytes() for array in (points.x, points.t, points.trial, scores))
-        if self._fitted is None or self._fitted[0] != data:
-            self._fitted = (data, fit(points, scores))
-        return self._fitted[1]
+        if view not in self._fitted or self._fitted[view][0] != data:
+            self._fitted[view] = (data, fit(points, scores, view.length))
+        return self._fitted[view][1]
 
     def _near(self, around: Array, scales: tuple[float, float], rng: np.random.Generator) -> Array:
         """Unit coordinates near those of `around`, moved along about half of the axes, some of them to an end."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import Collection, Sequence
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -23,20 +23,38 @@ class Proposer(Protocol):
         ...
 
 
+@runtime_checkable
+class Promoter(Protocol):
+    """Has an opinion on who goes on. Deterministic in its arguments."""
+
+    def promising(self, history: Sequence[Observation], paused: Collection[int]) -> int | None:
+        """See `Sampler.promising`."""
+        ...
+
+
 class DistinctSampler:
     """A Sampler out of a Proposer: its proposals, redrawn where they repeat what was tried.
 
     In this order, until a configuration is new: the proposer's `attempts` tries; `RANDOM_TRIES` uniform draws; any
     point left of a space of at most `MOST_POINTS` points. When every point of the space was tried, one that is not open
     now; when all are open, the proposer's first. Later proposals of one ask see the earlier ones as open trials, so
-    `ask(n)` gives what n asks of one would.
+    `ask(n)` gives what n asks of one would. Who goes on is left to the scheduler, unless there is a `promoter`.
     """
 
-    def __init__(self, space: SearchSpace, seed: int, proposer: Proposer, attempts: int = 1) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        proposer: Proposer,
+        attempts: int = 1,
+        *,
+        promoter: Promoter | None = None,
+    ) -> None:
         self._space = space
         self._seed = seed
         self._proposer = proposer
         self._attempts = attempts
+        self._promoter = promoter
         self._keys = PerConfig(lambda config: config_key(space, config))
         self._remainder = _Remainder(space)
 
@@ -55,6 +73,9 @@ class DistinctSampler:
             seen.append(Observation(number + index, config, open=True))
             proposals.append(config)
         return proposals
+
+    def promising(self, history: Sequence[Observation], paused: Collection[int]) -> int | None:
+        return None if self._promoter is None else self._promoter.promising(history, paused)
 
     def size(self) -> int | None:
         return None

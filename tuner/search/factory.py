@@ -29,9 +29,12 @@ def make_sampler(spec: StudySpec) -> Sampler:
         from tuner.search.grid import GridSampler
 
         return GridSampler(space, seed, spec.sampler.points, spec.budget.trials)
-    from tuner.search.distinct import DistinctSampler
+    from tuner.search.distinct import DistinctSampler, Promoter
 
-    return DistinctSampler(space, seed, _guided(spec, _proposer(spec)), ATTEMPTS.get(spec.sampler.name, 1))
+    proposer = _proposer(spec)
+    promoter = proposer if isinstance(proposer, Promoter) else None
+    attempts = ATTEMPTS.get(spec.sampler.name, 1)
+    return DistinctSampler(space, seed, _guided(spec, proposer), attempts, promoter=promoter)
 
 
 def _guided(spec: StudySpec, proposer: Proposer) -> Proposer:

@@ -6,7 +6,7 @@ m is the average learning curve, f what the configuration explains, g what is a 
 curve, ε noise. t = log r / log R is 0 at the first unit of resource and 1 at the last. The kernels are exponential in t
 (Ornstein-Uhlenbeck), and Matérn 5/2 in x with a length per feature; so the model is one of those that Swersky, Snoek
 and Adams (Freeze-Thaw Bayesian Optimization, 2014) began, with the product kernel of Kandasamy et al. (2017, BOCA).
-Hyperparameters are those of the highest posterior density; the lengths' prior widens with the number of features
+Hyperparameters are those of the highest posterior density; the lengths' prior grows with the number of features
 (Hvarfner, Hellsten and Nardi 2024).
 """
 
@@ -26,8 +26,6 @@ Array = npt.NDArray[np.float64]
 SQRT5 = 5**0.5
 AVERAGE_REACH = 0.7
 """How far along t the average curve m is correlated: it is learned from every trial, so it need not be fitted."""
-LENGTH = 2.0
-"""The prior's median length of one feature; a distance over d features is about as long at d^(1/4) times that."""
 JITTER = 1e-6
 STEPS = 20
 """Steps of L-BFGS at most. It starts at the prior's mode, and what is gained after them is little."""
@@ -56,12 +54,17 @@ class Points:
 
 
 class Hyperparameters:
-    """The logarithms of: a length per feature; the reach along t of f and of g; the variances of m, f, g and ε."""
+    """The logarithms of: a length per feature; the reach along t of f and of g; the variances of m, f, g and ε.
 
-    def __init__(self, n_features: int, log: Array | None = None) -> None:
+    `length` is the prior's median for one feature alone; a distance over d features is about as long at d^(1/4) times
+    that. Without `log`, they are at the prior's mode.
+    """
+
+    def __init__(self, n_features: int, length: float, log: Array | None = None) -> None:
         self.n_features = n_features
-        length = np.log(LENGTH * n_features**0.25)
-        self.mean = np.array([*[length] * n_features, 0.0, 0.0, *np.log([0.5, 0.7, 0.005, 0.0005])])
+        self.length = length
+        along = np.log(length * n_features**0.25)
+        self.mean = np.array([*[along] * n_features, 0.0, 0.0, *np.log([0.5, 0.7, 0.005, 0.0005])])
         self.sd = np.array([*[0.35] * n_features, 0.7, 0.7, 1.0, 1.0, 2.0, 2.0])
         self.log = self.mean if log is None else log
 
@@ -102,17 +105,20 @@ class FidelityProcess:
         self._whitened = _solve(self._factor, y)
 
     def predict(self, at: Points) -> tuple[Array, Array]:
-        """Mean and variance of y at some points, as far as resource and configuration explain it: without noise, and
-        without what will be a new trial's own, which is no reason to choose one.
+        """Mean and variance of y at some points, as far as they can be foretold: without noise, and without what will
+        be a new trial's own, which is no reason to choose one.
         """
         projected = _solve(self._factor, kernel(self._points, at, self._by))
-        _, _, m, f, _, _ = self._by.others
-        return projected.T @ self._whitened, np.maximum(m + f - (projected**2).sum(0), 1e-9)
+        _, _, m, f, g, _ = self._by.others
+        own = np.where(at.trial >= 0, g, 0.0)
+        return projected.T @ self._whitened, np.maximum(m + f + own - (projected**2).sum(0), 1e-9)
 
 
-def fit(points: Points, y: Array) -> Hyperparameters:
-    """The hyperparameters of highest posterior density, as far as `STEPS` steps lead. A function of its arguments."""
-    start = Hyperparameters(points.x.shape[1])
+def fit(points: Points, y: Array, length: float) -> Hyperparameters:
+    """The hyperparameters of highest posterior density, as far as `STEPS` steps lead, under the prior that `length`
+    says. A function of its arguments.
+    """
+    start = Hyperparameters(points.x.shape[1], length)
     squares = (points.x.T[:, :, None] - points.x.T[:, None, :]) ** 2
     apart = np.abs(points.t[:, None] - points.t[None, :])
     own = (points.trial[:, None] == points.trial[None, :]).astype(float)
@@ -124,7 +130,7 @@ def fit(points: Points, y: Array) -> Hyperparameters:
         bounds=list(zip(start.mean - 4 * start.sd, start.mean + 4 * start.sd, strict=True)),
         options={"maxiter": STEPS, "maxfun": STEPS + 10},
     )
-    return Hyperparameters(start.n_features, found.x) if found.fun < _REFUSED else start
+    return Hyperparameters(start.n_features, length, found.x) if found.fun < _REFUSED else start
 
 
 _REFUSED = 1e10
@@ -134,7 +140,7 @@ def _loss(
     log: Array, prior: Hyperparameters, squares: Array, apart: Array, own: Array, y: Array
 ) -> tuple[float, Array]:
     """Minus the log posterior density up to a constant, and its gradient."""
-    by = Hyperparameters(prior.n_features, log)
+    by = Hyperparameters(prior.n_features, prior.length, log)
     reach_f, reach_g, m, f, g, noise = by.others
     weights = by.lengths**-2
     r2 = np.tensordot(weights, squares, 1)

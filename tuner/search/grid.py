@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from tuner.records import Config, Value
 from tuner.search._base import Observation
@@ -50,6 +50,9 @@ class GridSampler:
                 tried.add(key)
                 proposals.append(self._points[index])
         return proposals
+
+    def promising(self, history: Sequence[Observation], paused: Collection[int]) -> None:
+        """None: a grid knows nothing of losses."""
 
     def size(self) -> int:
         return self._points.count
