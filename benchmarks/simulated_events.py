@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -201,6 +201,9 @@ class Drawn:
 
     def ask(self, history: Sequence[Observation], first: int, count: int) -> list[Config]:  # noqa: ARG002 (it learns nothing)
         return list(self.configs[first : first + count])
+
+    def promising(self, history: Sequence[Observation], paused: Collection[int]) -> None:
+        """None: who goes on is ASHA's affair."""
 
     def size(self) -> int | None:
         return len(self.configs)

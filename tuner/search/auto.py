@@ -163,8 +163,9 @@ class AutoProposer:
     def _process(self, history: Sequence[Observation], view: View) -> tuple[FidelityProcess, float]:
         """The process, given what is known, and what is open as it expects it; and the best loss."""
         units = self._units(history)
+        times = {resource: self._time(resource) for resource in {rung for seen in history for rung in seen.losses}}
         known = [
-            (index, self._time(resource), loss)
+            (index, times[resource], loss)
             for index, seen in enumerate(history)
             if units[index] is not None
             for resource, loss in sorted(seen.losses.items())

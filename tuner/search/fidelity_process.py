@@ -83,14 +83,17 @@ class Hyperparameters:
 def kernel(a: Points, b: Points, by: Hyperparameters) -> Array:
     """The covariance (n, m) of y at `a` and `b`, without noise."""
     reach_f, reach_g, m, f, g, _ = by.others
-    apart = np.abs(a.t[:, None] - b.t[None, :])
+    at_one = len(b) > 0 and bool((b.t == b.t[0]).all())  # then what depends on t alone is one column
+    apart = np.abs(a.t[:, None] - (b.t[:1] if at_one else b.t)[None, :])
     u, v = a.x / by.lengths, b.x / by.lengths
     squares = np.maximum((u * u).sum(1)[:, None] + (v * v).sum(1)[None, :] - 2 * u @ v.T, 1e-12)
     r = SQRT5 * np.sqrt(squares)
-    own = (a.trial[:, None] == b.trial[None, :]) & (a.trial >= 0)[:, None]
-    of_f = f * (1 + r + 5 / 3 * squares) * np.exp(-r - apart / reach_f)
-    of_m, of_g = m * np.exp(-apart / AVERAGE_REACH), g * own * np.exp(-apart / reach_g)
-    return np.asarray(of_m + of_f + of_g)
+    covariance = (1 + r + 5 / 3 * squares) * np.exp(-r) * (f * np.exp(-apart / reach_f))
+    covariance += m * np.exp(-apart / AVERAGE_REACH)
+    if (b.trial >= 0).any():
+        own = (a.trial[:, None] == b.trial[None, :]) & (a.trial >= 0)[:, None]
+        covariance += own * (g * np.exp(-apart / reach_g))
+    return np.asarray(covariance)
 
 
 class FidelityProcess:
