@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run install test test-all lint format bench bench-gpu clean
+.PHONY: run install test test-all lint format bench bench-gpu bench-search clean
 
 run: $(VENV)/.installed
 	$(BIN)/tune run search_spaces/mnist.yaml
@@ -36,6 +36,19 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/segments_per_worker.py --record
 	$(BIN)/python benchmarks/simulated_events.py --record
 	$(BIN)/python benchmarks/mnist_study.py --record
+	$(if $(TUNER_BENCH_DATA),$(MAKE) bench-search,@echo 'Left out, as TUNER_BENCH_DATA names no folder: make bench-search')
+
+# Hours; goes on where it was stopped. The methods that take more than 5 s of their own a study get 3 seeds on 8 tasks.
+FAST := auto,asha+random,random,optuna-tpe,ray-optuna+asha,dehb
+SLOW := optuna-gp,syne-tune-bohb,smac-multi-fidelity,neps-priorband
+RESULTS ?= runs/search.jsonl
+SEARCH := $(BIN)/python benchmarks/search
+bench-search: $(VENV)/.installed-bench
+	mkdir -p $(dir $(RESULTS))
+	$(SEARCH)/run.py --methods $(FAST) --out $(RESULTS)
+	$(SEARCH)/run.py --methods $(SLOW) --seeds 3 --tasks 8 --out $(RESULTS)
+	$(SEARCH)/report.py $(RESULTS) --ours auto --record
+	$(SEARCH)/picture.py $(RESULTS) --methods $(FAST),$(SLOW) --out docs/images
 
 # One GPU for the first, two for the second.
 bench-gpu: $(VENV)/.installed
@@ -52,6 +65,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(PIP) install --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed benchmarks/search/environments.py
+	$(PIP) install --constraint constraints.txt --editable '.[bench]'
+	$(SEARCH)/environments.py
 	touch $@
 
 clean:
