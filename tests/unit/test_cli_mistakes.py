@@ -24,6 +24,10 @@ MISTAKES = {
     "no attribute": (["run", "spec.yaml", "--set", "objective=thing:curv"], "curve"),
     "executor": (["run", "spec.yaml", "--executor", "lanes"], "executor"),
     "two local workers": (["run", "spec.yaml", "--parallel", "2"], "one worker"),
+    "two local workers to compare": (
+        ["compare", "spec.yaml", "--methods", "random,tpe", "--workers", "2"],
+        "Set parallel: 1 (--parallel 1; --workers 1 of tune compare)",
+    ),
     "local on a cluster": (["run", "spec.yaml", "--address", "auto"], "--address"),
     "budget of nothing": (["run", "spec.yaml", "--set", "budget.trials=null"], "budget"),
     "rungs": (["run", "spec.yaml", "--set", "scheduler.min_resource=10"], "min_resource"),

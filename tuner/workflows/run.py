@@ -180,7 +180,10 @@ def choose_executor(spec: StudySpec, options: Options) -> Executor:
         if spec.resources.isolate:
             raise UserMistake("resources.isolate needs processes of its own: use the ray executor")
         if (options.parallel or spec.parallel) not in ("auto", 1):
-            raise UserMistake("the local executor is one worker", hint="Set parallel: 1, or use the ray executor.")
+            raise UserMistake(
+                "the local executor is one worker",
+                hint="Set parallel: 1 (--parallel 1; --workers 1 of tune compare), or use the ray executor.",
+            )
         return LocalExecutor()
     if name not in ("auto", "ray"):
         raise UserMistake(f"no such executor: {name!r}", hint="Allowed: auto, local, ray.")
