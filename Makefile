@@ -38,7 +38,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/mnist_study.py --record
 	$(if $(TUNER_BENCH_DATA),$(MAKE) bench-search,@echo 'Left out, as TUNER_BENCH_DATA names no folder: make bench-search')
 
-# Hours; goes on where it was stopped. The methods that take more than 5 s of their own a study get 3 seeds on 8 tasks.
+# Hours; goes on where it was stopped. Peers that take more than 5 s of their own a study get 3 seeds on 8 tasks.
 FAST := auto,asha+random,random,optuna-tpe,ray-optuna+asha,dehb
 SLOW := optuna-gp,syne-tune-bohb,smac-multi-fidelity,neps-priorband
 RESULTS ?= runs/search.jsonl
