@@ -188,7 +188,9 @@ class AutoProposer:
     def _open(self, history: Sequence[Observation]) -> list[int]:
         """The trials that are under way and have no loss yet."""
         units = self._units(history)
-        places = [index for index, seen in enumerate(history) if seen.open and not seen.losses and units[index]]
+        places = [
+            index for index, seen in enumerate(history) if seen.open and not seen.losses and units[index] is not None
+        ]
         return places[-MOST_OPEN:]
 
     def _is_near_an_open_one(self, history: Sequence[Observation], candidates: Array) -> npt.NDArray[np.bool_]:
