@@ -149,3 +149,18 @@ def test_a_trial_that_the_sampler_sees_promise_in_goes_on_before_a_new_one_is_st
     again.replay(hand.journal)
     assert [trial.state for trial in again.trials] == [trial.state for trial in hand.controller.trials]
     assert [trial.losses for trial in again.trials] == [trial.losses for trial in hand.controller.trials]
+
+
+def test_the_sampler_is_not_asked_again_while_nothing_has_happened():
+    hand = Hand(budget={"trials": 2})
+    sampler = Insistent(None)
+    hand.controller = StudyController(hand.spec, sampler, make_scheduler(hand.spec.scheduler))
+    first, second = hand.pull(2)
+    hand.report(first, 1, 0.5)
+    for seconds in (20.0, 40.0):
+        assert hand.pull() is Nothing.WAIT
+        hand.controller.on_tick(seconds)
+    assert sampler.asked == [{0}]
+    hand.report(second, 1, 0.4)
+    hand.pull()
+    assert sampler.asked == [{0}, {0, 1}]

@@ -220,6 +220,31 @@ def test_of_several_paused_trials_the_best_is_named_however_many_there_are():
     assert bowl(history[chosen].config) < 0.1
 
 
+@pytest.mark.parametrize("losses", [{1: 0.9}, {1: 0.9, 3: 0.9}])
+def test_where_all_losses_are_equal_nothing_is_promising(losses):
+    """At chance, say: else every trial would be trained to the end, and early stopping be off."""
+    whole = random_history(20, lambda *_: losses | {9: 0.9})
+    waiting = [Observation(20 + n, seen.config, losses, open=True) for n, seen in enumerate(whole)]
+    assert proposer().promising(waiting_from_zero(waiting), range(20)) is None
+    assert proposer().promising([*whole, *waiting], range(20, 40)) is None
+
+
+def waiting_from_zero(waiting):
+    return [Observation(n, seen.config, seen.losses, open=True) for n, seen in enumerate(waiting)]
+
+
+@pytest.mark.parametrize("length", [60, 600])
+def test_a_trial_that_is_bad_itself_is_not_promising_wherever_it_lies(length):
+    """However many losses there are: the process is conditioned on few of them, and on this one."""
+    history = random_history(length, lambda number, config: curve(bowl(config), 9 if number % 9 == 0 else 1))
+    history.append(Observation(length, {"x": 0.7, "y": 0.01}, {1: 9.0}, open=True))
+    assert proposer().promising(history, {length}) is None
+
+
+def curve(end, reach):
+    return {rung: end + 1 / rung for rung in (1, 3, 9) if rung <= reach}
+
+
 def test_nothing_is_promising_before_anything_is_known():
     history = curves("best")
     few = [*history[:5], Observation(5, history[20].config, history[20].losses, open=True)]

@@ -70,6 +70,7 @@ class StudyController:
         self._ledger = Ledger(spec, scheduler)
         self._events: list[Event] = []
         self._exhausted = False  # for the words at the end; it decides nothing
+        self._unpromising = False  # the sampler saw promise in nobody, and nothing has happened since
 
     # What may happen.
 
@@ -186,8 +187,9 @@ class StudyController:
         if ledger.waiting:
             return self._next_segment(self._scheduler.stretch(min(ledger.waiting)))
         promotable = self._scheduler.promotable()
-        if promotable is None and ledger.paused:
+        if promotable is None and ledger.paused and not self._unpromising:
             promising = self._sampler.promising(ledger.observations(), ledger.paused)
+            self._unpromising = promising is None
             promotable = None if promising is None else self._scheduler.stretch(promising)
         return None if promotable is None else self._next_segment(promotable)
 
@@ -273,5 +275,7 @@ class StudyController:
         return trial.decision
 
     def _record(self, event: Event) -> None:
+        if not isinstance(event, Ticked):
+            self._unpromising = False
         self._ledger.apply(event)
         self._events.append(event)

@@ -62,8 +62,8 @@ MOST_KNOWN = 300
 MOST_OPEN = 64
 """Trials without a loss yet, the latest, whose first ones are taken to be as expected."""
 APART = 0.02
-"""What is proposed is at least so far from every one of these, along one axis at least: where many workers ask at once,
-hardly anything is learned from two that are nearly the same.
+"""What the model proposes is at least so far from every one of these, along one axis at least, if a candidate is: where
+many workers ask at once, hardly anything is learned from two that are nearly the same.
 """
 N_NEAR = 100
 """Candidates of a round."""
@@ -101,7 +101,8 @@ class AutoProposer:
             return uniform(self._space, seed)
         # Sums differ in the last bit with the number of threads, and small ones are slower.
         with self._threads.limit(limits=1):
-            candidates, gains = self._weigh(history, VIEWS[n % len(VIEWS)], np.random.default_rng(seed))
+            view = VIEWS[derive_seed(self._seed, "view", n) % len(VIEWS)]
+            candidates, gains = self._weigh(history, view, np.random.default_rng(seed))
         gains = np.where(self._is_near_an_open_one(history, candidates), -np.inf, gains)
         tried = set(self._keys(history))
         configs = (self._space.from_unit(candidates[index].tolist()) for index in np.argsort(-gains, kind="stable"))
@@ -112,19 +113,40 @@ class AutoProposer:
 
     def promising(self, history: Sequence[Observation], paused: Collection[int]) -> int | None:
         """The paused trial that most probably ends as the best, if that is probable enough."""
-        units = self._units(history)
-        known = [number for number in sorted(paused) if units[number] is not None and history[number].losses]
-        if not known or not self._knows_enough(history):
+        if not self._knows_enough(history):
+            return None
+        known = self._above_the_rest(history, paused)
+        if not known:
             return None
         latest, others = known[-MOST_JUDGED:], known[:-MOST_JUDGED]
         judged = [*sorted(others, key=lambda number: min(history[number].losses.values()))[:MOST_JUDGED], *latest]
+        units = self._units(history)
         with self._threads.limit(limits=1):
-            process, limit = self._process(history, SMOOTH)
+            process, limit = self._process(history, SMOOTH, judged)
             at_end = self._points([units[number] for number in judged], 1.0, judged)
             mean, variance = process.predict(at_end)
         chances = ndtr((limit - mean) / np.sqrt(variance))
         first = int(np.argmax(chances))
         return judged[first] if chances[first] >= PROMISING else None
+
+    def _above_the_rest(self, history: Sequence[Observation], paused: Collection[int]) -> list[int]:
+        """Those of the `paused` trials whose last loss is better than a third of those at its rung, and is not the best
+        of all already: where losses are equal, at chance or at their least, there is no promise in any of them.
+        """
+        units = self._units(history)
+        at_rung: dict[int, list[float]] = {}
+        for seen, unit in zip(history, units, strict=True):
+            if unit is not None:
+                for resource, loss in seen.losses.items():
+                    at_rung.setdefault(resource, []).append(loss)
+        rest = {resource: sorted(losses)[2 * len(losses) // 3] for resource, losses in at_rung.items()}
+        best = min(map(min, at_rung.values()))
+        last = {number: max(history[number].losses) for number in sorted(paused) if history[number].losses}
+        return [
+            number
+            for number, resource in last.items()
+            if units[number] is not None and best < history[number].losses[resource] < rest[resource]
+        ]
 
     def _knows_enough(self, history: Sequence[Observation]) -> bool:
         """Whether there is anything to model: `STARTUP` trials with losses, two of them finite."""
@@ -160,8 +182,12 @@ class AutoProposer:
         at_end = Points(self._embedding.features(units), np.ones(len(units)), np.full(len(units), -1.0))
         return log_expected_improvement(*process.predict(at_end), best)
 
-    def _process(self, history: Sequence[Observation], view: View) -> tuple[FidelityProcess, float]:
-        """The process, given what is known, and what is open as it expects it; and the best loss."""
+    def _process(
+        self, history: Sequence[Observation], view: View, judged: Sequence[int] = ()
+    ) -> tuple[FidelityProcess, float]:
+        """The process, given what is known, the last losses of those `judged` among it, and what is open as it expects
+        it; and the best loss.
+        """
         units = self._units(history)
         times = {resource: self._time(resource) for resource in {rung for seen in history for rung in seen.losses}}
         known = [
@@ -176,6 +202,8 @@ class AutoProposer:
         furthest = np.lexsort((scores, -points.t))
         few, many = (furthest[thin(len(furthest), most // 2, most)] for most in (MOST_FITTED, MOST_KNOWN))
         by = self._fit(points[few], scores[few], view)
+        last = {number: place for place, number in enumerate(trials)}
+        many = np.array(list(dict.fromkeys([*many.tolist(), *(last[number] for number in judged)])))
         process = FidelityProcess(by, points[many], scores[many])
         limit = float(scores.min())
         is_open = self._open(history)
@@ -199,8 +227,9 @@ class AutoProposer:
         if not is_open:
             return np.zeros(len(candidates), dtype=bool)
         units = self._units(history)
-        under_way = np.array([units[index] for index in is_open])
-        near: npt.NDArray[np.bool_] = (np.abs(candidates[:, None] - under_way).max(2) < APART).any(1)
+        under_way = self._embedding.features(np.array([units[index] for index in is_open], dtype=np.float64))
+        apart = np.abs(self._embedding.features(candidates)[:, None] - under_way)
+        near: npt.NDArray[np.bool_] = (apart.max(2) < APART).any(1)
         return near
 
     def _points(
