@@ -130,23 +130,21 @@ class AutoProposer:
         return judged[first] if chances[first] >= PROMISING else None
 
     def _above_the_rest(self, history: Sequence[Observation], paused: Collection[int]) -> list[int]:
-        """Those of the `paused` trials whose last loss is better than a third of those at its rung, and is not the best
-        of all already: where losses are equal, at chance or at their least, there is no promise in any of them.
+        """Those of the `paused` trials whose last loss is better than a third of those at its rung, and than all others
+        if it is the best: where losses are equal, at chance or at their least, there is no promise in any of them.
         """
         units = self._units(history)
+        losses = [seen.losses if unit is not None else {} for seen, unit in zip(history, units, strict=True)]
         at_rung: dict[int, list[float]] = {}
-        for seen, unit in zip(history, units, strict=True):
-            if unit is not None:
-                for resource, loss in seen.losses.items():
-                    at_rung.setdefault(resource, []).append(loss)
-        rest = {resource: sorted(losses)[2 * len(losses) // 3] for resource, losses in at_rung.items()}
-        best = min(map(min, at_rung.values()))
-        last = {number: max(history[number].losses) for number in sorted(paused) if history[number].losses}
-        return [
-            number
-            for number, resource in last.items()
-            if units[number] is not None and best < history[number].losses[resource] < rest[resource]
-        ]
+        for own in losses:
+            for resource, loss in own.items():
+                at_rung.setdefault(resource, []).append(loss)
+        rest = {resource: sorted(all_there)[2 * len(all_there) // 3] for resource, all_there in at_rung.items()}
+        leasts = [min(own.values()) for own in losses if own]
+        least = min(leasts)
+        shared = least if leasts.count(least) > 1 else -math.inf
+        last = {number: max(losses[number]) for number in sorted(paused) if losses[number]}
+        return [number for number, rung in last.items() if shared < losses[number][rung] < rest[rung]]
 
     def _knows_enough(self, history: Sequence[Observation]) -> bool:
         """Whether there is anything to model: `STARTUP` trials with losses, two of them finite."""
