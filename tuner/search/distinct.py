@@ -38,8 +38,8 @@ class DistinctSampler:
     In this order, until a configuration is new: the proposer's `attempts` tries; `RANDOM_TRIES` uniform draws; any
     point left of a space of at most `MOST_POINTS` points. When every point of the space was tried, one that is not open
     now; when all are open, the proposer's first. Later proposals of one ask see the earlier ones as open trials, so
-    `ask(n)` gives what n asks of one would. Who goes on is left to the scheduler, unless there is a `promoter`, or
-    the proposer is one.
+    `ask(n)` gives what n asks of one would. Who goes on is left to the scheduler, unless the proposer is a `Promoter`,
+    or what it wraps, which is `inner` then.
     """
 
     def __init__(
@@ -49,13 +49,14 @@ class DistinctSampler:
         proposer: Proposer,
         attempts: int = 1,
         *,
-        promoter: Promoter | None = None,
+        inner: Proposer | None = None,
     ) -> None:
         self._space = space
         self._seed = seed
         self._proposer = proposer
         self._attempts = attempts
-        self._promoter = proposer if promoter is None and isinstance(proposer, Promoter) else promoter
+        asked = inner or proposer
+        self._promoter = asked if isinstance(asked, Promoter) else None
         self._keys = PerConfig(lambda config: config_key(space, config))
         self._remainder = _Remainder(space)
 

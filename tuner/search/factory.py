@@ -29,12 +29,11 @@ def make_sampler(spec: StudySpec) -> Sampler:
         from tuner.search.grid import GridSampler
 
         return GridSampler(space, seed, spec.sampler.points, spec.budget.trials)
-    from tuner.search.distinct import DistinctSampler, Promoter
+    from tuner.search.distinct import DistinctSampler
 
     proposer = _proposer(spec)
-    promoter = proposer if isinstance(proposer, Promoter) else None
     attempts = ATTEMPTS.get(spec.sampler.name, 1)
-    return DistinctSampler(space, seed, _guided(spec, proposer), attempts, promoter=promoter)
+    return DistinctSampler(space, seed, _guided(spec, proposer), attempts, inner=proposer)
 
 
 def _guided(spec: StudySpec, proposer: Proposer) -> Proposer:
