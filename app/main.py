@@ -1,0 +1,68 @@
+"""The explorer's entry: its pages, and what every one of them has. Started by `tune app`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import streamlit as st
+
+from app import showing
+from app.pages import (
+    compare,
+    dynamics,
+    generalization,
+    hyperparameters,
+    strategies,
+    studies,
+    study,
+)
+from tuner.errors import TunerError
+
+LOG = logging.getLogger("tuner.app")
+
+
+def guarded(page: Callable[[], None]) -> Callable[[], None]:
+    """The page; where it fails, one message, and the traceback in the terminal that started the app."""
+
+    def show() -> None:
+        try:
+            page()
+        except TunerError as error:
+            st.error(showing.plain(error.message))
+            if error.hint:
+                st.caption(showing.plain(error.hint))
+        except Exception:  # noqa: BLE001 (nobody's face is the place for a traceback)
+            LOG.exception("a page of the explorer failed")
+            st.error("This page could not be shown. What went wrong is in the terminal that runs `tune app`.")
+
+    return show
+
+
+PAGES: dict[str, list[tuple[str, str, str, Callable[[], None]]]] = {
+    "": [("studies", "Studies", ":material/list:", studies.page)],
+    "One study": [
+        ("study", "Study", ":material/monitoring:", study.page),
+        ("compare", "Compare trials", ":material/stacked_line_chart:", compare.page),
+        ("hyperparameters", "Hyperparameters", ":material/tune:", hyperparameters.page),
+        ("generalization", "Generalization", ":material/call_split:", generalization.page),
+        ("dynamics", "Training dynamics", ":material/ecg_heart:", dynamics.page),
+    ],
+    "Methods": [("strategies", "Search strategies", ":material/leaderboard:", strategies.page)],
+}
+
+
+def main() -> None:
+    """Show the page that the address names."""
+    st.set_page_config(page_title="tuner", page_icon=":material/tune:", layout="wide")
+    pages = {
+        section: [
+            st.Page(guarded(page), title=title, icon=icon, url_path=path, default=path == "studies")
+            for path, title, icon, page in listed
+        ]
+        for section, listed in PAGES.items()
+    }
+    st.navigation(pages).run()
+
+
+main()

@@ -1,0 +1,5 @@
+"""Being built."""
+
+
+def page() -> None:
+    """The page."""

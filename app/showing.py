@@ -1,0 +1,66 @@
+"""How things are shown: text that stays text, figures and tables that can be downloaded, and why there is nothing."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
+
+
+def plain(text: object) -> str:
+    """A name or value from the store for a place that reads Markdown, where it is to stay text."""
+    return _MARKDOWN.sub(r"\\\1", str(text).replace("\n", " "))
+
+
+def nothing(why: str, remedy: str = "") -> None:
+    """Why there is nothing to see here, and what to do about it. `remedy` is Markdown of the app's own."""
+    st.info(f"{why}\n\n{remedy}" if remedy else why, icon=":material/info:")
+
+
+def figure(
+    drawn: go.Figure, name: str, *, table: pd.DataFrame | None = None, key: str | None = None, **options: Any
+) -> Any:
+    """A figure, whose toolbar saves it as SVG, and the button that downloads the `table` it was drawn from.
+
+    `name` is the files' name without an ending. Further options are those of st.plotly_chart; what that answers (the
+    selection) is the answer.
+    """
+    image = {"format": "svg", "filename": name, "scale": 2}
+    config = {"displaylogo": False, "toImageButtonOptions": image, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
+    shown = st.plotly_chart(drawn, key=key or name, config=config, **options)
+    if table is not None:
+        download(table, name)
+    return shown
+
+
+def download(table: pd.DataFrame, name: str) -> None:
+    """A small button for a table as CSV, which is written only when it is asked for."""
+    st.download_button(
+        "CSV",
+        lambda: table.to_csv(index=table.index.names != [None]).encode(),
+        f"{name}.csv",
+        "text/csv",
+        key=f"download-{name}",
+        icon=":material/download:",
+        type="tertiary",
+        on_click="ignore",
+    )
+
+
+def table(rows: pd.DataFrame, name: str, **options: Any) -> Any:
+    """A table and the button that downloads it. Columns of mixed kinds are shown as text, as Arrow knows none."""
+    mixed = rows.select_dtypes("object").columns
+    shown = st.dataframe(rows.assign(**{column: rows[column].map(_cell) for column in mixed}), key=name, **options)
+    download(rows, name)
+    return shown
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.5g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,67 @@
+"""A study as it stood at one moment: what every table of this room is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, final
+
+from tuner.records import CommandKind, Details, Report, TrialState, TrialSummary
+from tuner.spec import Budget, StudySpec
+from tuner.store import PostedCommand, StudyRecord, StudyStore
+
+if TYPE_CHECKING:
+    from tuner.store import ReportValues
+
+
+@final
+class StudyView:
+    """One study of a store: each part is read when it is first asked for, and kept.
+
+    Parts that are read later may have gone on further; make a new view to see a running study move.
+    """
+
+    def __init__(self, store: StudyStore, name: str) -> None:
+        """Raises StudyNotFound."""
+        self._store = store
+        self.name = name
+        self.record: StudyRecord = store.study(name)
+        self.spec: StudySpec = self.record.spec
+
+    @cached_property
+    def trials(self) -> list[TrialSummary]:
+        """All trials, by number. Where nobody runs the study any more, none is told as running: it waits to go on."""
+        trials = self._store.trials(self.name)
+        if self.record.holder is not None:
+            return trials
+        return [
+            replace(trial, state=TrialState.WAITING) if trial.state is TrialState.RUNNING else trial for trial in trials
+        ]
+
+    @cached_property
+    def values(self) -> ReportValues:
+        """The metric of every report, in the order they came."""
+        return self._store.values(self.name)
+
+    @cached_property
+    def commands(self) -> list[PostedCommand]:
+        """What people asked of the study, in order."""
+        return self._store.commands(self.name)
+
+    @cached_property
+    def budget(self) -> Budget:
+        """The spec's budget, as people have extended it since."""
+        extended = self.spec.budget
+        for posted in self.commands:
+            if posted.command.kind is CommandKind.EXTEND:
+                extended = extended.model_copy(update=dict(posted.command.budget or {}))
+        return extended
+
+    def reports(self, trials: int | Collection[int]) -> list[Report]:
+        """The reports of some trials, in the order they came."""
+        return self._store.reports(self.name, trials)
+
+    def details(self, trial: int) -> list[tuple[int, Details]]:
+        """What a trial's reports carry besides numbers, by resource, in the order they came."""
+        return self._store.details(self.name, trial)
