@@ -32,7 +32,7 @@ def guarded(page: Callable[[], None]) -> Callable[[], None]:
             st.error(showing.plain(error.message))
             if error.hint:
                 st.caption(showing.plain(error.hint))
-        except Exception:  # noqa: BLE001 (nobody's face is the place for a traceback)
+        except Exception:
             LOG.exception("a page of the explorer failed")
             st.error("This page could not be shown. What went wrong is in the terminal that runs `tune app`.")
 

@@ -62,5 +62,5 @@ def table(rows: pd.DataFrame, name: str, **options: Any) -> Any:
 
 def _cell(value: object) -> str:
     if value is None:
-        return "–"
+        return "-"
     return f"{value:.5g}" if isinstance(value, float) else str(value)

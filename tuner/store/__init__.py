@@ -1,6 +1,7 @@
 """The store: studies, their journals, trials and commands, and comparisons of them, in SQLite or PostgreSQL."""
 
 from tuner.store._base import (
+    EventKind,
     Holder,
     JournalEntry,
     PostedCommand,
@@ -10,6 +11,7 @@ from tuner.store._base import (
     Writer,
 )
 from tuner.store._comparisons import ComparisonPlan, ComparisonRecord, ComparisonRun, Comparisons, Replay
+from tuner.store._values import ReportValues
 from tuner.store.lease import HEARTBEAT_SECONDS, LEASE_SECONDS
 from tuner.store.opening import default_store_url, open_store, shown_store
 from tuner.store.sql_store import SqlStore
@@ -21,10 +23,12 @@ __all__ = [
     "ComparisonRecord",
     "ComparisonRun",
     "Comparisons",
+    "EventKind",
     "Holder",
     "JournalEntry",
     "PostedCommand",
     "Replay",
+    "ReportValues",
     "SqlStore",
     "StudyRecord",
     "StudyState",

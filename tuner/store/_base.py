@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from tuner.records import Command, Details, Event, Report, TrialSummary
 from tuner.spec import StudySpec
 
 if TYPE_CHECKING:
     from tuner.store._comparisons import Comparisons
+    from tuner.store._values import ReportValues
+
+EventKind = Literal["segment_issued", "reported", "segment_ended", "commanded", "ticked", "study_ended"]
+"""The `event` of each kind of event."""
 
 
 class StudyState(StrEnum):
@@ -111,16 +115,22 @@ class StudyStore(Protocol):
         """Take the writer's lease. Raises StudyHeld, naming the holder, if a live process has it."""
         ...
 
-    def journal(self, name: str, after: int = 0) -> Iterable[JournalEntry]:
-        """The events with numbers above `after`, in order."""
+    def journal(self, name: str, after: int = 0, kinds: Collection[EventKind] | None = None) -> Iterable[JournalEntry]:
+        """The events with numbers above `after`, in order; with `kinds`, those of these kinds alone, which is quick
+        however many reports there are, unless they are asked for.
+        """
         ...
 
     def trials(self, name: str) -> list[TrialSummary]:
         """All trials, by number."""
         ...
 
-    def reports(self, name: str, trial: int | None = None) -> list[Report]:
-        """All reports of the study or of one trial, in the order they came, without their details."""
+    def reports(self, name: str, trial: int | Collection[int] | None = None) -> list[Report]:
+        """All reports of the study, of one trial or of several, in the order they came, without their details."""
+        ...
+
+    def values(self, name: str, after: int = 0) -> ReportValues:
+        """The study's metric in the reports whose events have numbers above `after`: all reports, in no time."""
         ...
 
     def details(self, name: str, trial: int) -> list[tuple[int, Details]]:

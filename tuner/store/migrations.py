@@ -7,11 +7,27 @@ to tests/golden/.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from sqlalchemy import Connection, insert, inspect, select, update
 
 from tuner.errors import StoreError
-from tuner.store.tables import METADATA, comparisons, details, runs, schema
+from tuner.store import rows
+from tuner.store.packing import packed
+from tuner.store.tables import (
+    EVENTS_BUT_REPORTS,
+    METADATA,
+    comparisons,
+    details,
+    journal,
+    report_values,
+    runs,
+    schema,
+    studies,
+)
+
+_PAGE = 2_000
+"""How many reports are packed into one row of an older store's values."""
 
 
 def _reports_with_details(connection: Connection) -> None:
@@ -24,7 +40,33 @@ def _comparisons(connection: Connection) -> None:
     runs.create(connection)
 
 
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {2: _reports_with_details, 3: _comparisons}
+def _values(connection: Connection) -> None:
+    EVENTS_BUT_REPORTS.create(connection)
+    report_values.create(connection)
+    for study, spec in connection.execute(select(studies.c.id, studies.c.spec)).all():
+        metric = rows.metric_name(spec)
+        after = 0
+        while after := _pack_page(connection, study, metric, after):
+            pass
+
+
+def _pack_page(connection: Connection, study: int, metric: str, after: int) -> int:
+    """Pack the values of the study's next reports; the number of the last of them, 0 where there are none left."""
+    mine = (journal.c.study == study) & (journal.c.number > after) & (journal.c.kind == "reported")
+    columns = select(journal.c.number, journal.c.time, journal.c.body)
+    page = connection.execute(columns.where(mine).order_by(journal.c.number).limit(_PAGE)).all()
+    if not page:
+        return 0
+    records = []
+    for number, time, body in page:
+        with suppress(ValueError, AssertionError):  # a damaged report is told to those who read it
+            records.append(packed(number, time, rows.report(body), metric))
+    last: int = page[-1][0]
+    connection.execute(insert(report_values).values(study=study, number=last, records=b"".join(records)))
+    return last
+
+
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {2: _reports_with_details, 3: _comparisons, 4: _values}
 """Version -> what makes it of the version before. Version 1 was the first and needs none."""
 
 READABLE = 1
@@ -32,6 +74,7 @@ READABLE = 1
 
 DETAILS_SINCE = 2
 COMPARISONS_SINCE = 3
+VALUES_SINCE = 4
 
 
 def newest() -> int:

@@ -74,7 +74,11 @@ def journal_entry(row: RowMapping) -> JournalEntry:
 
 def report(body: str) -> Report:
     """The report in the body of a row of kind "reported"."""
-    event = decode_event(body)
+    return reported(decode_event(body))
+
+
+def reported(event: Event) -> Report:
+    """The report of an event of kind "reported"."""
     assert isinstance(event, Reported)
     return event.report
 
@@ -180,6 +184,14 @@ def study_row(spec: StudySpec, now: float) -> Row:
 def spec_text(spec: StudySpec) -> str:
     """A spec as it is stored."""
     return json.dumps(spec.to_dict(), allow_nan=False)
+
+
+def metric_name(spec: str) -> str:
+    """The name of the metric in a spec as it is stored, be the rest of it readable or not; "" if there is none."""
+    try:
+        return str(json.loads(spec)["metric"]["name"])
+    except (ValueError, TypeError, LookupError):
+        return ""
 
 
 def stored_spec(row: RowMapping) -> StudySpec:

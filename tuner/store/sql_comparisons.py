@@ -113,7 +113,7 @@ class SqlComparisons:
                     f"there is a study {run.study!r} already, or another one is run {run.repeat} of {run.method}",
                     hint="Another process may run the same comparison. Wait for it, or choose another name.",
                 ) from None
-            insert_entries(connection, study, journal)
+            insert_entries(connection, study, spec.metric.name, journal)
             _insert_trials(connection, study, trials)
 
     def delete(self, name: str) -> None:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import final
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, literal_column, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tuner.errors import StoreError, StudyExists, StudyNotFound
 from tuner.records import Command, Details, Event, Report, TrialSummary
 from tuner.spec import StudySpec
 from tuner.store import lease, rows
-from tuner.store._base import JournalEntry, PostedCommand, StudyRecord, Writer
+from tuner.store._base import EventKind, JournalEntry, PostedCommand, StudyRecord, Writer
+from tuner.store._values import ReportValues
 from tuner.store.database import Database
 from tuner.store.dialects import upsert
 from tuner.store.entries import insert_entries
-from tuner.store.migrations import DETAILS_SINCE, stored_version
+from tuner.store.migrations import DETAILS_SINCE, VALUES_SINCE, stored_version
+from tuner.store.packing import packed, unpacked
 from tuner.store.sql_comparisons import SqlComparisons, refuse_comparison
-from tuner.store.tables import commands, details, journal, studies, trials
+from tuner.store.tables import commands, details, journal, report_values, studies, trials
 
 Clock = Callable[[], float]
 
@@ -79,12 +81,12 @@ class SqlStore:
     def write(self, name: str) -> Writer:
         with self._writing(name) as (connection, row):
             token = lease.take(connection, row, self._clock())
-        return SqlWriter(self._database, self._clock, row["id"], name, token)
+        return SqlWriter(self._database, self._clock, row, token)
 
-    def journal(self, name: str, after: int = 0) -> Iterator[JournalEntry]:
+    def journal(self, name: str, after: int = 0, kinds: Collection[EventKind] | None = None) -> Iterator[JournalEntry]:
         with self._reading(name) as (_, row):
             study = row["id"]
-        return self._entries(name, study, after)
+        return self._entries(name, study, after, kinds)
 
     def trials(self, name: str) -> list[TrialSummary]:
         with self._reading(name) as (connection, row):
@@ -93,14 +95,27 @@ class SqlStore:
         with rows.damage_told(f"the trials of study {name!r}"):
             return [rows.trial_summary(row) for row in found]
 
-    def reports(self, name: str, trial: int | None = None) -> list[Report]:
+    def reports(self, name: str, trial: int | Collection[int] | None = None) -> list[Report]:
         with self._reading(name) as (connection, row):
             mine = (journal.c.study == row["id"]) & (journal.c.kind == "reported")
             if trial is not None:
-                mine &= journal.c.trial == trial
+                mine &= journal.c.trial.in_([trial] if isinstance(trial, int) else trial)
             bodies = connection.execute(select(journal.c.body).where(mine).order_by(journal.c.number)).scalars().all()
         with rows.damage_told(f"the journal of study {name!r}"):
             return [rows.report(body) for body in bodies]
+
+    def values(self, name: str, after: int = 0) -> ReportValues:
+        with self._reading(name) as (connection, row):
+            study, metric = row["id"], rows.metric_name(row["spec"])
+            if kept := stored_version(connection) >= VALUES_SINCE:
+                rest = (report_values.c.study == study) & (report_values.c.number > after)
+                groups = select(report_values.c.records).where(rest).order_by(report_values.c.number)
+                records = connection.execute(groups).scalars().all()
+        if not kept:
+            reported = self._entries(name, study, after, ("reported",))
+            records = [packed(entry.number, entry.time, rows.reported(entry.event), metric) for entry in reported]
+        with rows.damage_told(f"the values of study {name!r}"):
+            return unpacked(records, after)
 
     def details(self, name: str, trial: int) -> list[tuple[int, Details]]:
         with self._reading(name) as (connection, row):
@@ -131,9 +146,15 @@ class SqlStore:
     def close(self) -> None:
         self._database.close()
 
-    def _entries(self, name: str, study: int, after: int) -> Iterator[JournalEntry]:
+    def _entries(
+        self, name: str, study: int, after: int, kinds: Collection[EventKind] | None
+    ) -> Iterator[JournalEntry]:
         while True:
             rest = (journal.c.study == study) & (journal.c.number > after)
+            if kinds is not None:
+                rest &= journal.c.kind.in_(kinds)
+                if "reported" not in kinds:  # in the words of the index EVENTS_BUT_REPORTS, so that it is used
+                    rest &= journal.c.kind != literal_column("'reported'")
             page = select(journal).where(rest).order_by(journal.c.number).limit(PAGE)
             with self._database.reading() as connection:
                 found = connection.execute(page).mappings().all()
@@ -179,11 +200,12 @@ _N_EVENTS = select(studies.c.events).where(studies.c.id == bindparam("study"))
 class SqlWriter:
     """The writer of one study, for as long as its token is the one in the study's row."""
 
-    def __init__(self, database: Database, clock: Clock, study: int, name: str, token: str) -> None:
+    def __init__(self, database: Database, clock: Clock, row: RowMapping, token: str) -> None:
         self._database = database
         self._clock = clock
-        self._study = study
-        self._name = name
+        self._study: int = row["id"]
+        self._name: str = row["name"]
+        self._metric = rows.metric_name(row["spec"])
         self._token = token
         self._upsert_trials = upsert(database.dialect, trials)
 
@@ -195,7 +217,7 @@ class SqlWriter:
             changes = {"updated": now, "heartbeat": now, "events": before + len(events), **rows.last_word(events)}
             lease.keep(connection, self._study, self._token, self._name, changes)
             entries = [JournalEntry(before + i, now, event) for i, event in enumerate(events, 1)]
-            insert_entries(connection, self._study, entries)
+            insert_entries(connection, self._study, self._metric, entries)
             if changed:
                 connection.execute(self._upsert_trials, changed)
 

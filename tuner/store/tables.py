@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -88,6 +89,23 @@ journal = Table(
     Column("body", Text, nullable=False),  # tuner.records.encode_event
     Index("journal_by_trial", "study", "trial", "number"),
     sqlite_with_rowid=False,
+)
+
+EVENTS_BUT_REPORTS = Index(
+    "journal_but_reports",
+    journal.c.study,
+    journal.c.kind,
+    journal.c.number,
+    sqlite_where=journal.c.kind != "reported",
+    postgresql_where=journal.c.kind != "reported",
+)
+
+report_values = Table(
+    "report_values",
+    METADATA,
+    _study(),
+    _number(),  # that of the last of the reports, which were committed together
+    Column("records", LargeBinary, nullable=False),  # tuner.store.packing
 )
 
 details = Table(
