@@ -89,6 +89,8 @@ def check_runs(opener: Opener) -> None:
         assert [(entry.number, entry.time) for entry in entries] == [(entry.number, entry.time) for entry in journal]
         assert lines(entry.event for entry in entries) == lines(EVENTS)
         assert repr(store.trials(old.study)) == repr(list(TRIALS))
+        values = store.values(old.study)
+        assert (values.number.tolist(), values.time.tolist()) == ([2, 3], [1e9 + 2 / 3, 1e9 + 1])
 
 
 def check_no_run_twice(opener: Opener) -> None:

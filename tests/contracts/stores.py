@@ -19,13 +19,14 @@ from tuner.records import (
     Commanded,
     CommandKind,
     Details,
+    Report,
     Reported,
     StudyEnded,
     Ticked,
     TrialState,
     TrialSummary,
 )
-from tuner.store import StudyState
+from tuner.store import EventKind, StudyState
 
 
 def check_studies(opener: Opener) -> None:
@@ -69,6 +70,7 @@ def check_unknown(opener: Opener) -> None:
             store.trials,
             store.reports,
             store.commands,
+            store.values,
             lambda name: store.details(name, 0),
             lambda name: store.post(name, Command(CommandKind.STOP, "anna")),
         ):
@@ -105,6 +107,62 @@ def check_long_journal(opener: Opener) -> None:
         assert [entry.number for entry in store.journal("mnist")] == list(range(1, 5_002))
 
 
+def check_kinds(opener: Opener) -> None:
+    """The events of some kinds alone, above a number or all of them."""
+
+    def numbers(*kinds: EventKind, after: int = 0) -> list[int]:
+        return [entry.number for entry in store.journal("mnist", after, kinds)]
+
+    with closing(opener()) as store:
+        store.create(spec())
+        writer = store.write("mnist")
+        writer.append(EVENTS)
+        writer.append([ended for n in range(2_500) for ended in (Ticked(n), EVENTS[8], reported(n, 1))])
+        writer.release()
+        assert numbers("segment_issued") == [1]
+        assert numbers("commanded", "study_ended") == [4, 5, 6, 10]
+        assert numbers("reported", "study_ended")[:4] == [2, 3, 10, 13]
+        assert numbers("segment_ended") == [8, 9, *range(12, 7_511, 3)]
+        assert numbers("ticked", "segment_ended", after=7_506) == [7_508, 7_509]
+        assert numbers() == []
+
+
+def check_values(opener: Opener) -> None:
+    """The study's metric of each report, in order, to go on from; NaN is also what was not reported."""
+    with closing(opener()) as store:
+        store.create(spec())
+        store.create(spec("other"))
+        assert len(store.values("mnist")) == len(store.values("mnist", after=9)) == 0
+        writer, other = store.write("mnist"), store.write("other")
+        writer.append(EVENTS)
+        other.append([reported(1, 1)])
+        values = [0.25, math.nan, math.inf, -math.inf, 5e-324]
+        odd = [Reported(Report(n, n + 1, 2**31 - 1, {"val_loss": value}, 0.1)) for n, value in enumerate(values)]
+        writer.append([odd[0], Ticked(1.0), *odd[1:]])
+        found, rest = store.values("mnist"), store.values("mnist", after=13)
+        times = {entry.number: entry.time for entry in store.journal("mnist")}
+        writer.release()
+        other.release()
+        assert found.number.tolist() == [2, 3, 11, 13, 14, 15, 16]
+        assert found.time.tolist() == [times[number] for number in found.number.tolist()]
+        assert found.trial.tolist() == [7, 7, 0, 1, 2, 3, 4]
+        assert found.segment.tolist() == [0, 0, 1, 2, 3, 4, 5]
+        assert found.resource.tolist() == [3, 4] + [2**31 - 1] * 5
+        assert repr(found.value.tolist()) == repr([math.nan, math.nan, *values])
+        assert rest.number.tolist() == [14, 15, 16]
+        assert repr(rest.value.tolist()) == repr(values[2:])
+        assert len(rest) == 3
+        assert len(store.values("mnist", after=16)) == len(store.values("mnist", after=99)) == 0
+        integers = (found.number, found.trial, found.segment, found.resource)
+        assert {str(column.dtype) for column in integers} == {"int64"}
+        assert {str(column.dtype) for column in (found.time, found.value)} == {"float64"}
+        assert not any(column.flags.writeable for column in (*integers, found.time, found.value))
+        store.delete("mnist")
+        store.create(spec())
+        assert len(store.values("mnist")) == 0
+        assert len(store.values("other")) == 1
+
+
 def check_trials_and_reports(opener: Opener) -> None:
     """The newest row of each trial, by number; reports in the order they came."""
     with closing(opener()) as store:
@@ -120,7 +178,10 @@ def check_trials_and_reports(opener: Opener) -> None:
         assert repr(third) == repr(TRIALS[2])  # repr: NaN equals NaN, and True is not 1
         assert [(report.trial, report.resource) for report in store.reports("mnist")] == [(7, 1), (3, 1), (7, 2)]
         assert store.reports("mnist", 7) == [reported(7, 1).report, reported(7, 2).report]
-        assert store.reports("mnist", 99) == []
+        assert store.reports("mnist", 99) == store.reports("mnist", []) == []
+        assert [(report.trial, report.resource) for report in store.reports("mnist", {3, 99})] == [(3, 1)]
+        for some in ((7, 3, 7), range(20_000)):
+            assert store.reports("mnist", some) == store.reports("mnist")
 
 
 DETAILS = {
@@ -188,6 +249,8 @@ CHECKS = (
     check_unknown,
     check_journal,
     check_long_journal,
+    check_kinds,
+    check_values,
     check_trials_and_reports,
     check_details,
     check_state,

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from refused_stores import refused
 from sqlalchemy import insert, text
+from store_samples import EVENTS, reported, spec
 
 from tuner.errors import StoreError, StudyNotFound
-from tuner.records import Command, CommandKind, Details, Reported, StudyEnded
+from tuner.records import Command, CommandKind, Details, Reported, StudyEnded, Ticked
 from tuner.store import (
     ComparisonPlan,
     ComparisonRun,
@@ -37,11 +38,11 @@ def file(tmp_path):
 def test_reading_migrates_nothing(file, monkeypatch):
     open_store(file).close()
     before = file.read_bytes()
-    monkeypatch.setattr(migrations, "MIGRATIONS", {4: lambda connection: None})
+    monkeypatch.setattr(migrations, "MIGRATIONS", {5: lambda connection: None})
     assert open_store(file, create=False).names() == [], "an older one is read as it is"
-    monkeypatch.setattr(migrations, "READABLE", 4)
+    monkeypatch.setattr(migrations, "READABLE", 5)
     assert "Bring it up to date" in str(
-        refused(file, r"older version of tuner \(schema 3; this one reads 4\)", create=False)
+        refused(file, r"older version of tuner \(schema 4; this one reads 5\)", create=False)
     )
     assert file.read_bytes() == before
     open_store(file).close()
@@ -68,6 +69,7 @@ DAMAGE = {
     "event": ("UPDATE journal SET body = '{}'", lambda store: list(store.journal("golden")), "the journal of study"),
     "curves": ("UPDATE details SET curves = '{'", lambda store: store.details("golden", 0), "the details of trial 0"),
     "events": ("UPDATE details SET events = '3'", lambda store: store.details("golden", 0), "the details of trial 0"),
+    "values": ("UPDATE report_values SET records = 'x'", lambda store: store.values("golden"), "the values of study"),
     "report": ("UPDATE journal SET body = 'x'", lambda store: store.reports("golden"), "the journal of study"),
     "command": ("UPDATE commands SET body = ''", lambda store: store.commands("golden"), "the commands of study"),
     "methods": ("UPDATE comparisons SET methods = '{'", lambda store: store.comparisons.all(), "comparison 'compared'"),
@@ -79,6 +81,7 @@ DAMAGE = {
 @pytest.mark.parametrize(("statement", "look", "said"), DAMAGE.values(), ids=DAMAGE)
 def test_damaged_rows_are_told(tmp_path, statement, look, said):
     shutil.copy(GOLDEN, tmp_path / "old.db")
+    open_store(tmp_path / "old.db").close()  # migrates it
     with closing(sqlite3.connect(tmp_path / "old.db", isolation_level=None)) as connection:
         connection.execute(statement)
     with closing(open_store(tmp_path / "old.db")) as store:
@@ -107,9 +110,47 @@ def test_golden_stores_open(tmp_path, golden):
         assert trial.gap != trial.gap
         assert store.commands("golden")[0].command == Command(CommandKind.STOP, "anna", trial=0)
         ((resource, details),) = store.details("golden", 0) or [(1, NO_DETAILS)]
+        values = store.values("golden")
+        assert [column.tolist() for column in columns(values)] == [[2], [1_800_000_000.0], [0], [0], [1], [0.5]]
+        assert [entry.number for entry in store.journal("golden", kinds=("segment_ended", "study_ended"))] == [3, 4]
         assert (resource, repr(details)) == (1, repr(NO_DETAILS if golden is GOLDEN_1 else THE_DETAILS))
         with closing(open_store(tmp_path / "new.db")) as new:
             assert shape(store) == shape(new)
+
+
+def columns(values):
+    return (values.number, values.time, values.trial, values.segment, values.resource, values.value)
+
+
+def test_values_are_the_same_before_and_after_a_migration(tmp_path):
+    with closing(open_store(tmp_path / "new.db")) as store:
+        store.create(spec("many"))
+        writer = store.write("many")
+        for group in range(5):
+            writer.append([reported(n % 7, group * 1_000 + n) for n in range(1, 1_001)])
+        writer.append([Ticked(1.0), *EVENTS, reported(1, 9_999)])
+        writer.release()
+        expected = [column.tolist() for column in columns(store.values("many"))]
+    with closing(sqlite3.connect(tmp_path / "new.db", isolation_level=None)) as connection:
+        connection.execute("DROP TABLE report_values")
+        connection.execute("DROP INDEX journal_but_reports")
+        connection.execute("UPDATE schema SET version = 3")
+    for create in (False, True):
+        with closing(open_store(tmp_path / "new.db", create=create)) as store:
+            found = store.values("many")
+            assert repr([column.tolist() for column in columns(found)]) == repr(expected)
+            assert store.values("many", after=4_999).number.tolist() == expected[0][4_999:]
+            assert [entry.number for entry in store.journal("many", kinds=("ticked",))] == [5_001, 5_008]
+
+
+@pytest.mark.parametrize("damage", ["UPDATE journal SET body = '{}'", "UPDATE studies SET spec = '[]'"])
+def test_damage_keeps_no_store_from_being_migrated(tmp_path, damage):
+    shutil.copy(GOLDEN, tmp_path / "old.db")
+    with closing(sqlite3.connect(tmp_path / "old.db", isolation_level=None)) as connection:
+        connection.execute(damage)
+    with closing(open_store(tmp_path / "old.db")) as store:
+        found = [column.tolist() for column in columns(store.values("golden"))]
+        assert repr(found) in ("[[], [], [], [], [], []]", "[[2], [1800000000.0], [0], [0], [1], [nan]]")
 
 
 def test_a_golden_comparison(tmp_path):
@@ -153,14 +194,14 @@ def test_migrations_run_once_and_in_one_transaction(file, monkeypatch):
         connection.execute(text("ALTER TABLE studies ADD COLUMN colour TEXT"))
 
     def third(connection):
-        connection.execute(insert(schema).values(version=5))
+        connection.execute(insert(schema).values(version=6))
         raise OSError("the light went out")
 
-    monkeypatch.setattr(migrations, "MIGRATIONS", {4: second, 5: third})
+    monkeypatch.setattr(migrations, "MIGRATIONS", {5: second, 6: third})
     with pytest.raises(OSError, match="light"):
         open_store(file)
-    monkeypatch.setattr(migrations, "MIGRATIONS", {4: second})
+    monkeypatch.setattr(migrations, "MIGRATIONS", {5: second})
     for _ in range(2):
         with closing(open_store(file)) as store, store._database.reading() as connection:
-            assert migrations.stored_version(connection) == 4
+            assert migrations.stored_version(connection) == 5
             assert connection.execute(text("SELECT count(colour) FROM studies")).scalar() == 0

@@ -167,7 +167,7 @@ def test_a_store_is_shown_without_its_password(given, shown):
 def test_a_newer_version_is_refused(file):
     with closing(open_store(file)) as store, store._database.writing() as connection:
         connection.execute(schema.update().values(version=99))
-    assert "Upgrade tuner" in str(refused(file, r"newer version of tuner \(schema 99; this one knows up to 3\)"))
+    assert "Upgrade tuner" in str(refused(file, r"newer version of tuner \(schema 99; this one knows up to 4\)"))
 
 
 def test_many_may_open_it_first(file):

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import final
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, literal_column, select, update
+from sqlalchemy import Connection, RowMapping, delete, insert, literal_column, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tuner.errors import StoreError, StudyExists, StudyNotFound
-from tuner.records import Command, Details, Event, Report, TrialSummary
+from tuner.records import Command, Details, Report, TrialSummary
 from tuner.spec import StudySpec
 from tuner.store import lease, rows
 from tuner.store._base import EventKind, JournalEntry, PostedCommand, StudyRecord, Writer
 from tuner.store._values import ReportValues
 from tuner.store.database import Database
-from tuner.store.dialects import upsert
-from tuner.store.entries import insert_entries
 from tuner.store.migrations import DETAILS_SINCE, VALUES_SINCE, stored_version
 from tuner.store.packing import packed, unpacked
 from tuner.store.sql_comparisons import SqlComparisons, refuse_comparison
+from tuner.store.sql_writer import SqlWriter
 from tuner.store.tables import commands, details, journal, report_values, studies, trials
 
 Clock = Callable[[], float]
 
 PAGE = 2_000
 """How many events are read in one transaction, so that reading a long journal keeps none open."""
+
+_REPORTED: tuple[EventKind, ...] = ("reported",)
+
+MANY_TRIALS = 10_000
+"""Reports of more trials than these are chosen among all of them: SQLite takes 32,766 numbers in a statement."""
 
 
 @final
@@ -98,11 +102,13 @@ class SqlStore:
     def reports(self, name: str, trial: int | Collection[int] | None = None) -> list[Report]:
         with self._reading(name) as (connection, row):
             mine = (journal.c.study == row["id"]) & (journal.c.kind == "reported")
-            if trial is not None:
-                mine &= journal.c.trial.in_([trial] if isinstance(trial, int) else trial)
-            bodies = connection.execute(select(journal.c.body).where(mine).order_by(journal.c.number)).scalars().all()
+            chosen = None if trial is None else {trial} if isinstance(trial, int) else set(trial)
+            if chosen is not None and len(chosen) <= MANY_TRIALS:
+                mine &= journal.c.trial.in_([int(number) for number in chosen])
+            theirs = select(journal.c.trial, journal.c.body).where(mine).order_by(journal.c.number)
+            found = connection.execute(theirs).all()
         with rows.damage_told(f"the journal of study {name!r}"):
-            return [rows.report(body) for body in bodies]
+            return [rows.report(body) for number, body in found if chosen is None or number in chosen]
 
     def values(self, name: str, after: int = 0) -> ReportValues:
         with self._reading(name) as (connection, row):
@@ -112,7 +118,7 @@ class SqlStore:
                 groups = select(report_values.c.records).where(rest).order_by(report_values.c.number)
                 records = connection.execute(groups).scalars().all()
         if not kept:
-            reported = self._entries(name, study, after, ("reported",))
+            reported = self._entries(name, study, after, _REPORTED)
             records = [packed(entry.number, entry.time, rows.reported(entry.event), metric) for entry in reported]
         with rows.damage_told(f"the values of study {name!r}"):
             return unpacked(records, after)
@@ -191,43 +197,6 @@ class SqlStore:
             events=row["events"],
             holder=lease.live_holder(row, now),
         )
-
-
-_N_EVENTS = select(studies.c.events).where(studies.c.id == bindparam("study"))
-
-
-@final
-class SqlWriter:
-    """The writer of one study, for as long as its token is the one in the study's row."""
-
-    def __init__(self, database: Database, clock: Clock, row: RowMapping, token: str) -> None:
-        self._database = database
-        self._clock = clock
-        self._study: int = row["id"]
-        self._name: str = row["name"]
-        self._metric = rows.metric_name(row["spec"])
-        self._token = token
-        self._upsert_trials = upsert(database.dialect, trials)
-
-    def append(self, events: Sequence[Event], trials: Iterable[TrialSummary] = ()) -> None:
-        now = self._clock()
-        changed = [rows.trial_row(self._study, summary) for summary in trials]
-        with self._database.writing() as connection:
-            before = connection.execute(_N_EVENTS, {"study": self._study}).scalar() or 0
-            changes = {"updated": now, "heartbeat": now, "events": before + len(events), **rows.last_word(events)}
-            lease.keep(connection, self._study, self._token, self._name, changes)
-            entries = [JournalEntry(before + i, now, event) for i, event in enumerate(events, 1)]
-            insert_entries(connection, self._study, self._metric, entries)
-            if changed:
-                connection.execute(self._upsert_trials, changed)
-
-    def heartbeat(self) -> None:
-        with self._database.writing() as connection:
-            lease.keep(connection, self._study, self._token, self._name, {"heartbeat": self._clock()})
-
-    def release(self) -> None:
-        with self._database.writing() as connection:
-            lease.give_back(connection, self._study, self._token)
 
 
 def _find(connection: Connection, name: str) -> RowMapping:
