@@ -6,8 +6,9 @@ import re
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
+
+from tuner.plots.style import Figure
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:])")
 
@@ -23,7 +24,7 @@ def nothing(why: str, remedy: str = "") -> None:
 
 
 def figure(
-    drawn: go.Figure, name: str, *, table: pd.DataFrame | None = None, key: str | None = None, **options: Any
+    drawn: Figure, name: str, *, table: pd.DataFrame | None = None, key: str | None = None, **options: Any
 ) -> Any:
     """A figure, whose toolbar saves it as SVG, and the button that downloads the `table` it was drawn from.
 

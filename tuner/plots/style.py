@@ -12,6 +12,9 @@ import plotly.graph_objects as go
 
 from tuner.records import TrialState
 
+Figure = go.Figure
+"""Plotly's, by the name under which a page may speak of it."""
+
 PALETTE: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C6BB1", "#999933")
 """Okabe and Ito's colours for all kinds of colour vision, less the black and the yellow, which a page may swallow."""
 DASHES: Final = ("solid", "dash", "dot", "dashdot", "longdash")
