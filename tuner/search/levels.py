@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -76,6 +76,11 @@ def level_of(history: Sequence[Observation], n_min: int) -> int | None:
         for resource, loss in observation.losses.items()
         if math.isfinite(loss)
     )
+    return level_among(counts, n_min)
+
+
+def level_among(counts: Mapping[int, int], n_min: int) -> int | None:
+    """The same, from the number of finite losses at each resource."""
     enough = [resource for resource, count in counts.items() if count >= n_min]
     if enough:
         return max(enough)
