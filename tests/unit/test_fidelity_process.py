@@ -16,10 +16,13 @@ from tuner.search.fidelity_process import (
     FidelityProcess,
     Hyperparameters,
     Points,
+    Prior,
     _loss,
     fit,
     kernel,
 )
+
+PRIOR = Prior(length=2.0, noise=0.0005, noise_sd=2.0)
 
 FAR = 1e30
 """A length over which a column does not matter."""
@@ -41,9 +44,9 @@ def some_points(seed, n, n_features, *, t=None):
 
 
 def some_hyperparameters(seed, n_features):
-    prior = Hyperparameters(n_features, 2.0)
+    prior = Hyperparameters(n_features, PRIOR)
     away = np.random.default_rng(seed).uniform(-1.5, 1.5, len(prior.mean))
-    return Hyperparameters(n_features, 2.0, prior.mean + prior.sd * away)
+    return Hyperparameters(n_features, PRIOR, prior.mean + prior.sd * away)
 
 
 def another_process(by):
@@ -87,7 +90,7 @@ def test_a_kernel_is_symmetric_and_positive_and_knows_a_trial_by_its_number():
 
 
 def test_certainty_grows_with_what_is_known():
-    by, points = Hyperparameters(2, 2.0), some_points(2, 30, 2)
+    by, points = Hyperparameters(2, PRIOR), some_points(2, 30, 2)
     at = Points(points.x[:10], np.ones(10), np.full(10, -1.0))
     y = np.sin(3 * points.x[:, 0])
     _, few = FidelityProcess(by, points[:9], y[:9]).predict(at)
@@ -99,7 +102,7 @@ def test_certainty_grows_with_what_is_known():
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 50), st.integers(1, 4), st.lists(st.floats(-2, 2), min_size=10, max_size=10))
 def test_the_gradient_is_that_of_finite_differences(seed, n_features, away):
-    prior, points = Hyperparameters(n_features, 2.0), some_points(seed, 12, n_features)
+    prior, points = Hyperparameters(n_features, PRIOR), some_points(seed, 12, n_features)
     y = np.random.default_rng(seed).standard_normal(12)
     log = prior.mean + prior.sd * np.array(away[: len(prior.mean)])
     squares = (points.x.T[:, :, None] - points.x.T[:, None, :]) ** 2
@@ -119,7 +122,7 @@ def test_the_gradient_is_that_of_finite_differences(seed, n_features, away):
 
 def test_a_fit_tells_which_feature_matters():
     points = some_points(5, 60, 2, t=1.0)
-    by = fit(points, np.sin(6 * points.x[:, 0]), 2.0)
+    by = fit(points, np.sin(6 * points.x[:, 0]), PRIOR)
     assert by.lengths[0] < 0.7 * by.lengths[1]
 
 
@@ -129,19 +132,19 @@ def test_a_fit_is_a_function_of_its_data_and_foretells_better_than_the_prior():
     def truth(points):
         return np.sin(6 * points.x[:, 0]) + 0.3 * points.x[:, 1]
 
-    by = fit(points, truth(points), 2.0)
-    np.testing.assert_array_equal(by.log, fit(points, truth(points), 2.0).log)
+    by = fit(points, truth(points), PRIOR)
+    np.testing.assert_array_equal(by.log, fit(points, truth(points), PRIOR).log)
 
     def error(by):
         mean, _ = FidelityProcess(by, points, truth(points)).predict(at)
         return float(((mean - truth(at)) ** 2).mean())
 
-    assert error(by) < 0.5 * error(Hyperparameters(3, 2.0))
+    assert error(by) < 0.5 * error(Hyperparameters(3, PRIOR))
 
 
 @pytest.mark.parametrize("y", [np.zeros(6), np.arange(6.0) * 1e-12], ids=["equal", "all but equal"])
 def test_a_fit_of_what_tells_nothing(y):
     points = Points(np.full((6, 2), 0.5), np.ones(6), np.arange(6.0))
-    mean, variance = FidelityProcess(fit(points, y, 2.0), points, y).predict(points)
+    mean, variance = FidelityProcess(fit(points, y, PRIOR), points, y).predict(points)
     assert np.isfinite(mean).all()
     assert (variance > 0).all()

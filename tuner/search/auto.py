@@ -20,9 +20,10 @@ from tuner.records import Config
 from tuner.search._base import Observation
 from tuner.search.distinct import uniform
 from tuner.search.embedding import Embedding
-from tuner.search.fidelity_process import Array, FidelityProcess, Hyperparameters, Points, fit
+from tuner.search.fidelity_process import Array, FidelityProcess, Hyperparameters, Points, Prior, fit
 from tuner.search.keys import PerConfig, config_key
 from tuner.search.levels import STARTUP, thin
+from tuner.search.scores import ranks, standing
 from tuner.seeds import derive_seed
 from tuner.space import SearchSpace
 from tuner.space.scale import BELOW_ONE
@@ -30,10 +31,11 @@ from tuner.space.scale import BELOW_ONE
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is believed of a space before anything was seen in it, and where its best is looked for."""
+    """What is believed of a space beforehand, what is made of losses, and where the best is sought."""
 
-    length: float
-    """The length of the process along one axis; see `Hyperparameters`."""
+    prior: Prior
+    by_rank: bool
+    """Whether a trial counts once, by the rank of its best loss, or with every loss, to scale, at its resource."""
     n_anywhere: int
     """Candidates from the whole space."""
     rounds: tuple[tuple[float, float], ...]
@@ -42,11 +44,13 @@ class View:
     """
 
 
-SMOOTH = View(2.0, 150, ((-2.0, -0.3),) * 3 + ((-2.3, -1.0),) * 2 + ((-3.0, -1.5),))
+SMOOTH = View(Prior(2.0, 0.0005, 2.0), False, 150, ((-2.0, -0.3),) * 3 + ((-2.3, -1.0),) * 2 + ((-3.0, -1.5),))
 """Trends reach across the space, and are followed to the point, into a corner if they lead there."""
-ROUGH = View(0.3, 500, ())
-"""Little is known away from what was tried: something better near what was good, nothing far out."""
-VIEWS = (SMOOTH, ROUGH)
+RANKED = View(Prior(0.5, 0.1, 1.0), True, 500, ())
+"""Which trials are ahead says where to look, whatever their losses are: most may be at chance, some may have diverged.
+Little is known away from what was tried.
+"""
+VIEWS = (SMOOTH, RANKED)
 """Proposals take turns with them: neither is good on all tasks, and losses do not tell soon enough which one is."""
 
 RANDOM_SHARE = 0.1
@@ -101,8 +105,7 @@ class AutoProposer:
             return uniform(self._space, seed)
         # Sums differ in the last bit with the number of threads, and small ones are slower.
         with self._threads.limit(limits=1):
-            view = VIEWS[derive_seed(self._seed, "view", n) % len(VIEWS)]
-            candidates, gains = self._weigh(history, view, np.random.default_rng(seed))
+            candidates, gains = self._weigh(history, self._view(n), np.random.default_rng(seed))
         gains = np.where(self._is_near_an_open_one(history, candidates), -np.inf, gains)
         tried = set(self._keys(history))
         configs = (self._space.from_unit(candidates[index].tolist()) for index in np.argsort(-gains, kind="stable"))
@@ -110,6 +113,13 @@ class AutoProposer:
         if config_key(self._space, first) not in tried:
             return first
         return next((config for config in configs if config_key(self._space, config) not in tried), first)
+
+    def _view(self, n: int) -> View:
+        """Of two proposals in a row each view makes one, in an order that is drawn: where every second proposal is made
+        for the same worker, say, it has both.
+        """
+        pair, place = divmod(n, len(VIEWS))
+        return VIEWS[(place + derive_seed(self._seed, "view", pair)) % len(VIEWS)]
 
     def promising(self, history: Sequence[Observation], paused: Collection[int]) -> int | None:
         """The paused trial that most probably ends as the best, if that is probable enough."""
@@ -184,32 +194,36 @@ class AutoProposer:
         self, history: Sequence[Observation], view: View, judged: Sequence[int] = ()
     ) -> tuple[FidelityProcess, float]:
         """The process, given what is known, the last losses of those `judged` among it, and what is open as it expects
-        it; and the best loss.
+        it; and the score that is to be improved on.
         """
         units = self._units(history)
-        times = {resource: self._time(resource) for resource in {rung for seen in history for rung in seen.losses}}
-        known = [
-            (index, times[resource], loss)
-            for index, seen in enumerate(history)
-            if units[index] is not None
-            for resource, loss in sorted(seen.losses.items())
-        ]
-        scores = standing([loss for _, _, loss in known])
-        trials = [index for index, _, _ in known]
-        points = self._points([units[index] for index in trials], [time for _, time, _ in known], trials)
+        trials, times, scores = self._scored(history, view)
+        points = self._points([units[index] for index in trials], times, trials)
         furthest = np.lexsort((scores, -points.t))
         few, many = (furthest[thin(len(furthest), most // 2, most)] for most in (MOST_FITTED, MOST_KNOWN))
         by = self._fit(points[few], scores[few], view)
         last = {number: place for place, number in enumerate(trials)}
         many = np.array(list(dict.fromkeys([*many.tolist(), *(last[number] for number in judged)])))
         process = FidelityProcess(by, points[many], scores[many])
-        limit = float(scores.min())
+        # The best rank is luck in part: what is to be improved on is the best that the process believes.
+        limit = float(process.predict(points[many])[0].min() if view.by_rank else scores.min())
         is_open = self._open(history)
         if not is_open:
             return process, limit
         pending = self._points([units[index] for index in is_open], points.t.min(), is_open)
         expected, _ = process.predict(pending)
         return FidelityProcess(by, points[many] + pending, np.concatenate([scores[many], expected])), limit
+
+    def _scored(self, history: Sequence[Observation], view: View) -> tuple[list[int], list[float], Array]:
+        """What the view knows: trials, where along their curves, and the scores there, about standardised."""
+        units = self._units(history)
+        known = [(index, seen.losses) for index, seen in enumerate(history) if units[index] is not None and seen.losses]
+        if view.by_rank:
+            best = [math.inf if history[index].failed else min(losses.values()) for index, losses in known]
+            return [index for index, _ in known], [1.0] * len(known), ranks(best)
+        rows = [(index, self._time(rung), loss) for index, losses in known for rung, loss in sorted(losses.items())]
+        trials, times, seen = (list(column) for column in zip(*rows, strict=True))
+        return trials, times, standing(seen)
 
     def _open(self, history: Sequence[Observation]) -> list[int]:
         """The trials that are under way and have no loss yet."""
@@ -244,7 +258,7 @@ class AutoProposer:
         """Those of the last call, if the data are the same: answers that are asked for together share them."""
         data = b"".join(array.tobytes() for array in (points.x, points.t, points.trial, scores))
         if view not in self._fitted or self._fitted[view][0] != data:
-            self._fitted[view] = (data, fit(points, scores, view.length))
+            self._fitted[view] = (data, fit(points, scores, view.prior))
         return self._fitted[view][1]
 
     def _near(self, around: Array, scales: tuple[float, float], rng: np.random.Generator) -> Array:
@@ -261,29 +275,6 @@ class AutoProposer:
         if not self._by_level or self._max_resource == 1:
             return 1.0
         return min(math.log(resource) / math.log(self._max_resource), 1.0)
-
-
-WORST = 2.0
-"""A loss so many times as far beyond the limit as the best is below it is as bad as any, infinity included."""
-
-
-def standing(losses: Sequence[float]) -> Array:
-    """Losses made fit for a Gaussian: to scale from the best to a limit, compressed beyond it, standardised.
-
-    The limit is the median, or the lowest of its halvings (quantiles 1/4, 1/8, 1/16) while it is 30 times as far off
-    as the next: more than half may have diverged, and a loss of 1e18 must not flatten the others.
-    """
-    values = np.array(losses, dtype=np.float64)
-    values /= max(1.0, float(np.abs(values[np.isfinite(values)]).max()) / 1e100)  # so that no difference overflows
-    finite = np.sort(values[np.isfinite(values)])
-    best, share = finite[0], 0.5
-    limit = np.quantile(finite, share, method="lower")
-    while share > 0.1 and limit - best > 30 * (lower := np.quantile(finite, share / 2, method="lower") - best) > 0:
-        share, limit = share / 2, best + lower
-    scale = limit - best if limit > best else 1.0
-    beyond = (np.minimum(values, limit + WORST * scale) - limit) / scale
-    scaled = np.where(beyond <= 0, beyond, np.log1p(np.maximum(beyond, 0.0)) / 2)
-    return np.asarray((scaled - scaled.mean()) / (scaled.std() + 1e-9))
 
 
 def log_expected_improvement(mean: Array, variance: Array, best: float) -> Array:

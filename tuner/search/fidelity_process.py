@@ -53,19 +53,31 @@ class Points:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What is believed of the hyperparameters: medians, and how sure (the standard deviation of the logarithm).
+
+    `length` is that of one feature alone; a distance over d features is about as long at d^(1/4) times that. `noise` is
+    a variance.
+    """
+
+    length: float
+    noise: float
+    noise_sd: float
+
+
 class Hyperparameters:
     """The logarithms of: a length per feature; the reach along t of f and of g; the variances of m, f, g and ε.
 
-    `length` is the prior's median for one feature alone; a distance over d features is about as long at d^(1/4) times
-    that. Without `log`, they are at the prior's mode.
+    Without `log`, they are at the prior's mode.
     """
 
-    def __init__(self, n_features: int, length: float, log: Array | None = None) -> None:
+    def __init__(self, n_features: int, prior: Prior, log: Array | None = None) -> None:
         self.n_features = n_features
-        self.length = length
-        along = np.log(length * n_features**0.25)
-        self.mean = np.array([*[along] * n_features, 0.0, 0.0, *np.log([0.5, 0.7, 0.005, 0.0005])])
-        self.sd = np.array([*[0.35] * n_features, 0.7, 0.7, 1.0, 1.0, 2.0, 2.0])
+        self.prior = prior
+        along = np.log(prior.length * n_features**0.25)
+        self.mean = np.array([*[along] * n_features, 0.0, 0.0, *np.log([0.5, 0.7, 0.005, prior.noise])])
+        self.sd = np.array([*[0.35] * n_features, 0.7, 0.7, 1.0, 1.0, 2.0, prior.noise_sd])
         self.log = self.mean if log is None else log
 
     @property
@@ -117,11 +129,9 @@ class FidelityProcess:
         return projected.T @ self._whitened, np.maximum(m + f + own - (projected**2).sum(0), 1e-9)
 
 
-def fit(points: Points, y: Array, length: float) -> Hyperparameters:
-    """The hyperparameters of highest posterior density, as far as `STEPS` steps lead, under the prior that `length`
-    says. A function of its arguments.
-    """
-    start = Hyperparameters(points.x.shape[1], length)
+def fit(points: Points, y: Array, prior: Prior) -> Hyperparameters:
+    """The hyperparameters of highest posterior density, as far as `STEPS` steps lead. A function of its arguments."""
+    start = Hyperparameters(points.x.shape[1], prior)
     squares = (points.x.T[:, :, None] - points.x.T[:, None, :]) ** 2
     apart = np.abs(points.t[:, None] - points.t[None, :])
     own = (points.trial[:, None] == points.trial[None, :]).astype(float)
@@ -133,17 +143,17 @@ def fit(points: Points, y: Array, length: float) -> Hyperparameters:
         bounds=list(zip(start.mean - 4 * start.sd, start.mean + 4 * start.sd, strict=True)),
         options={"maxiter": STEPS, "maxfun": STEPS + 10},
     )
-    return Hyperparameters(start.n_features, length, found.x) if found.fun < _REFUSED else start
+    return Hyperparameters(start.n_features, prior, found.x) if found.fun < _REFUSED else start
 
 
 _REFUSED = 1e10
 
 
 def _loss(
-    log: Array, prior: Hyperparameters, squares: Array, apart: Array, own: Array, y: Array
+    log: Array, start: Hyperparameters, squares: Array, apart: Array, own: Array, y: Array
 ) -> tuple[float, Array]:
     """Minus the log posterior density up to a constant, and its gradient."""
-    by = Hyperparameters(prior.n_features, prior.length, log)
+    by = Hyperparameters(start.n_features, start.prior, log)
     reach_f, reach_g, m, f, g, noise = by.others
     weights = by.lengths**-2
     r2 = np.tensordot(weights, squares, 1)
@@ -170,9 +180,9 @@ def _loss(
         by_g.sum(),
         np.trace(slope) * noise,
     ]
-    away = (log - prior.mean) / prior.sd
+    away = (log - start.mean) / start.sd
     value = 0.5 * y @ alpha + np.log(np.diag(factor)).sum() + 0.5 * away @ away
-    return float(value), np.concatenate([by_lengths, others]) + away / prior.sd
+    return float(value), np.concatenate([by_lengths, others]) + away / start.sd
 
 
 def _solve(factor: Array, right: Array) -> Array:
