@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Final
 
 import numpy as np
 
 from tuner.analysis.comparison.trace import Trace
 from tuner.records import Commanded, CommandKind, Ending, Event, Reported, SegmentEnded, SegmentIssued
 from tuner.spec import Budget, StudySpec
-from tuner.store import JournalEntry
+from tuner.store import EventKind, JournalEntry, StudyStore
+
+_BUT_REPORTS: Final[tuple[EventKind, ...]] = ("segment_issued", "segment_ended", "commanded", "ticked", "study_ended")
 
 
 def trace_of(journal: Iterable[JournalEntry], spec: StudySpec) -> Trace:
@@ -25,7 +28,7 @@ def trace_of(journal: Iterable[JournalEntry], spec: StudySpec) -> Trace:
     reached: dict[int, int] = {}
     best: dict[int, float] = {}
     for entry in journal:
-        if not (math.isnan(before) or _begins_session(entry.event)):
+        if not (math.isnan(before) or begins_session(entry.event)):
             seconds += max(entry.time - before, 0.0)
         before = entry.time
         if isinstance(entry.event, SegmentIssued):
@@ -39,6 +42,32 @@ def trace_of(journal: Iterable[JournalEntry], spec: StudySpec) -> Trace:
                 loss = best[report.trial] = min(loss, best.get(report.trial, math.inf))
             rows.append((seconds, units, n_trials, report.trial, report.resource, loss))
     return _trace(rows, spec.scheduler.max_resource)
+
+
+def read_trace(store: StudyStore, name: str, spec: StudySpec) -> Trace:
+    """The same of a study in the store, `trace_of` its journal, without reading the reports' bodies.
+
+    `spec` has the metric of the study's own.
+    """
+    values = store.values(name)
+    others = list(store.journal(name, kinds=_BUT_REPORTS))
+    numbers = np.concatenate([values.number, np.array([entry.number for entry in others], dtype=np.int64)])
+    order = np.argsort(numbers, kind="stable")
+    nobodys = np.concatenate([np.zeros(len(values), bool), np.array([begins_session(e.event) for e in others], bool)])
+    time = np.concatenate([values.time, np.array([entry.time for entry in others], dtype=np.float64)])[order]
+    passed = np.diff(time, prepend=time[:1]).clip(min=0.0)
+    passed[nobodys[order]] = 0.0
+    started = np.concatenate([np.zeros(len(values), np.int64), np.array([_started(e.event) for e in others], np.int64)])
+    here = order < len(values)
+    return Trace(
+        np.cumsum(passed)[here],
+        np.cumsum(_steps(values)).astype(np.float64),
+        np.maximum.accumulate(started[order])[here],
+        values.trial,
+        values.resource,
+        _losses(values, spec),
+        spec.scheduler.max_resource,
+    )
 
 
 def within(trace: Trace, budget: Budget) -> Trace:
@@ -62,7 +91,7 @@ def within(trace: Trace, budget: Budget) -> Trace:
     )
 
 
-def _begins_session(event: Event) -> bool:
+def begins_session(event: Event) -> bool:
     """Whether nobody ran the study just before: its first word is what became of the segments that were under way, or
     that it was extended.
     """

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, final, get_args
 
 from tuner.records import CommandKind, Details, Report, TrialState, TrialSummary
 from tuner.spec import Budget, StudySpec
-from tuner.store import PostedCommand, StudyRecord, StudyStore
+from tuner.store import EventKind, JournalEntry, PostedCommand, StudyRecord, StudyStore
 
 if TYPE_CHECKING:
     from tuner.store import ReportValues
@@ -43,6 +43,11 @@ class StudyView:
     def values(self) -> ReportValues:
         """The metric of every report, in the order they came."""
         return self._store.values(self.name)
+
+    @cached_property
+    def happenings(self) -> list[JournalEntry]:
+        """All events but the reports, in order."""
+        return list(self._store.journal(self.name, kinds=[kind for kind in get_args(EventKind) if kind != "reported"]))
 
     @cached_property
     def commands(self) -> list[PostedCommand]:

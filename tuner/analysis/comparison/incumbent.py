@@ -25,13 +25,11 @@ def incumbent_curve(trace: Trace, rule: Rule = "full") -> Floats:
     """The incumbent's loss after each report; +inf while all have failed."""
     if rule == "any":
         return np.minimum.accumulate(trace.loss)
-    curve = np.empty(len(trace))
-    highest, best = 0, np.inf
-    for i, (loss, resource) in enumerate(zip(trace.loss.tolist(), trace.resource.tolist(), strict=True)):
-        if np.isfinite(loss) and resource >= highest:
-            best = min(best, loss) if resource == highest else loss
-            highest = resource
-        curve[i] = best
+    finite = np.isfinite(trace.loss)
+    highest = np.maximum.accumulate(np.where(finite, trace.resource, 0))
+    curve = np.where(finite & (trace.resource == highest), trace.loss, np.inf)
+    for level in np.split(curve, np.flatnonzero(np.diff(highest)) + 1):
+        np.minimum.accumulate(level, out=level)
     return curve
 
 
