@@ -55,8 +55,10 @@ def download(table: pd.DataFrame, name: str) -> None:
 
 def table(rows: pd.DataFrame, name: str, **options: Any) -> Any:
     """A table and the button that downloads it. Columns of mixed kinds are shown as text, as Arrow knows none."""
-    mixed = rows.select_dtypes("object").columns
-    shown = st.dataframe(rows.assign(**{column: rows[column].map(_cell) for column in mixed}), key=name, **options)
+    legible = rows.copy(deep=False)
+    for column in rows.columns[rows.dtypes.eq(object)]:
+        legible[column] = rows[column].map(_cell)
+    shown = st.dataframe(legible, key=name, **options)
     download(rows, name)
     return shown
 
