@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from store_samples import CONFIG, EVENTS, TRIALS, Opener, lines, reported, spec
@@ -163,6 +163,27 @@ def check_values(opener: Opener) -> None:
         assert len(store.values("other")) == 1
 
 
+def check_outlines(opener: Opener) -> None:
+    """All studies at a glance: what their records say, their trials by state, and the values that there are."""
+    with closing(opener()) as store:
+        assert store.outlines() == []
+        store.create(spec("first"))
+        store.create(spec("second", seed=3))
+        writer = store.write("first")
+        writer.append([*EVENTS, StudyEnded("no way on", failed=True)], TRIALS)
+        first, second = store.outlines()
+        for outline, record in zip((first, second), store.studies(), strict=True):
+            told = [getattr(record, field.name) for field in fields(record)]
+            assert [getattr(outline, field.name) for field in fields(record)] == told
+            assert outline.error == ""
+        assert (first.name, first.state, first.events) == ("first", StudyState.FAILED, 11)
+        assert first.holder is not None
+        assert first.counts == {TrialState.WAITING: 1, TrialState.COMPLETE: 1, TrialState.FAILED: 1}
+        assert repr(first.values) == repr(((7, 9, 0.5), (8, 1, math.nan)))
+        assert (second.counts, second.values) == ({}, ())
+        writer.release()
+
+
 def check_trials_and_reports(opener: Opener) -> None:
     """The newest row of each trial, by number; reports in the order they came."""
     with closing(opener()) as store:
@@ -251,6 +272,7 @@ CHECKS = (
     check_long_journal,
     check_kinds,
     check_values,
+    check_outlines,
     check_trials_and_reports,
     check_details,
     check_state,

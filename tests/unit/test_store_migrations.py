@@ -92,6 +92,23 @@ def test_damaged_rows_are_told(tmp_path, statement, look, said):
         assert set(store.names()) == {"empty", RUN.study}
 
 
+@pytest.mark.parametrize("what", ["spec", "state"])
+def test_outlines_tell_of_damage_and_show_the_rest(tmp_path, what):
+    shutil.copy(GOLDEN, tmp_path / "old.db")
+    with closing(sqlite3.connect(tmp_path / "old.db", isolation_level=None)) as connection:
+        connection.execute(DAMAGE[what][0] + (" WHERE name = 'golden'" if what == "spec" else ""))
+    with closing(open_store(tmp_path / "old.db", create=False)) as store:
+        outlines = {outline.name: outline for outline in store.outlines()}
+    assert set(outlines) == {"golden", "empty", RUN.study}
+    assert {name: outline.error == "" for name, outline in outlines.items()} == {
+        name: name != "golden" for name in outlines
+    }
+    golden = outlines["golden"]
+    assert DAMAGE[what][2] in golden.error
+    assert (golden.spec is None) == (what == "spec")
+    assert (golden.state, golden.events, golden.values) == (StudyState.FINISHED, 4, ((0, 1, 0.5),))
+
+
 @pytest.mark.parametrize("golden", [GOLDEN_1, GOLDEN_2, GOLDEN], ids=lambda path: path.stem)
 def test_golden_stores_open(tmp_path, golden):
     shutil.copy(golden, tmp_path / "old.db")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from tuner.records import Command, Details, Event, Report, TrialSummary
+from tuner.records import Command, Details, Event, Report, TrialState, TrialSummary
 from tuner.spec import StudySpec
 
 if TYPE_CHECKING:
@@ -49,6 +49,27 @@ class StudyRecord:
     updated: float
     events: int
     holder: Holder | None
+
+
+@dataclass(frozen=True, slots=True)
+class StudyOutline:
+    """A study in a list of all: its record, and its trials in numbers.
+
+    `spec` is None where this version of tuner cannot read it, and `error` says why; it is empty else. `counts` has the
+    states that some trial is in; `values` are (number, resource, value) of the trials that have a value, by number.
+    """
+
+    name: str
+    spec: StudySpec | None
+    error: str
+    state: StudyState
+    reason: str
+    created: float
+    updated: float
+    events: int
+    holder: Holder | None
+    counts: Mapping[TrialState, int]
+    values: tuple[tuple[int, int, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +124,10 @@ class StudyStore(Protocol):
 
     def names(self) -> list[str]:
         """The names of all studies, in the order of `studies`, be their specs readable or not."""
+        ...
+
+    def outlines(self) -> list[StudyOutline]:
+        """All studies at a glance, in the order of `studies`. One that cannot be read says so in its outline."""
         ...
 
     def study(self, name: str) -> StudyRecord: ...

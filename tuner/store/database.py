@@ -23,25 +23,26 @@ class Database:
 
     With `create` it is made if it is missing, and brought to the newest schema version. Else it may be `absent` until
     somebody makes it, and looking at it changes nothing, whatever it is; an older one becomes the newest when it is
-    first written to.
+    first written to. With `read_only` nothing is ever written, here or by the connections.
     """
 
-    def __init__(self, url: URL, *, create: bool) -> None:
+    def __init__(self, url: URL, *, create: bool, read_only: bool = False) -> None:
         self.place = f"the store {without_password(url)}"
         self.file = sqlite_file(url)
         if self.file is not None:
             self.place = f"the store {self.file}"
-        self._create = create
+        self._create = create and not read_only
+        self._read_only = read_only
         self._ready = False
         self._logs_ahead = False
         try:
-            self._engine = make_engine(url)
+            self._engine = make_engine(url, read_only=read_only)
         except ImportError as error:
             raise StoreError(
                 f"{self.place} needs the package {error.name!r}", hint='Install it: pip install "psycopg[binary]".'
             ) from None
         _forget_in_children(self._engine)
-        if create:
+        if self._create:
             self._prepare(writes=True)
 
     @property
@@ -72,6 +73,10 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that is committed at the end, or leaves nothing behind. Raises StoreError."""
+        if self._read_only:
+            raise StoreError(
+                f"{self.place} was opened for reading alone", hint="Open it without read_only to change something."
+            )
         self._prepare(writes=True)
         self._log_ahead()
         with self._begin(writes=True) as connection:

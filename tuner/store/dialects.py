@@ -59,16 +59,22 @@ def make_file(path: Path) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
-def make_engine(url: URL) -> Engine:
+def make_engine(url: URL, *, read_only: bool = False) -> Engine:
     """An engine whose connections begin transactions as the rest of tuner.store expects.
 
     On SQLite a reader's transaction sees one snapshot, and a writer's takes the write lock at its start: it would else
-    read, and then fail to write because of what was written since.
+    read, and then fail to write because of what was written since. With `read_only` the database itself refuses each
+    statement that writes.
     """
     if url.get_backend_name() != "sqlite":
-        return create_engine(url)
+        engine = create_engine(url)
+        if read_only:
+            event.listen(engine, "connect", _read_only)
+        return engine
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
     event.listen(engine, "connect", _on_connect)
+    if read_only:
+        event.listen(engine, "connect", _query_only)
     event.listen(engine, "begin", _on_begin)
     return engine
 
@@ -113,6 +119,17 @@ def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
     log = f"wal_autocheckpoint = {WAL_PAGES}"
     for pragma in ("synchronous = NORMAL", "foreign_keys = ON", log):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _query_only(connection: sqlite3.Connection, _record: object) -> None:
+    # Not a URI with mode=ro: the last connection to close would leave the log behind, beside the file.
+    connection.execute("PRAGMA query_only = ON").close()
+
+
+def _read_only(connection: Any, _record: object) -> None:
+    with closing(connection.cursor()) as cursor:
+        cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+    connection.commit()
 
 
 def _on_begin(connection: Connection) -> None:

@@ -28,15 +28,23 @@ def shown_store(url_or_path: str | Path) -> str:
     return str(url_or_path) if url.get_backend_name() == "sqlite" else without_password(url)
 
 
-def open_store(url_or_path: str | Path | None = None, *, create: bool = True, clock: Clock = time.time) -> SqlStore:
+def open_store(
+    url_or_path: str | Path | None = None,
+    *,
+    create: bool = True,
+    read_only: bool = False,
+    clock: Clock = time.time,
+) -> SqlStore:
     """The store at a URL or a file's path; by default at `default_store_url()`.
 
     It is made if it is not there, for the user alone. With `create=False`, for reading, a missing one is left missing,
-    and an older one as it is until it is written to. One that is missing lists no studies, and knows none. Raises
+    and an older one as it is until it is written to. One that is missing lists no studies, and knows none. With
+    `read_only` that is so for good: what would write raises StoreError, and the database refuses it, too. Raises
     StoreError if it cannot be used: damaged, of another version, of something else, not writable. `clock` gives seconds
     since the epoch.
     """
-    return SqlStore(Database(_parse(home() / "tuner.db" if url_or_path is None else url_or_path), create=create), clock)
+    url = _parse(home() / "tuner.db" if url_or_path is None else url_or_path)
+    return SqlStore(Database(url, create=create, read_only=read_only), clock)
 
 
 def _parse(url_or_path: str | Path) -> URL:

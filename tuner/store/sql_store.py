@@ -14,10 +14,11 @@ from tuner.errors import StoreError, StudyExists, StudyNotFound
 from tuner.records import Command, Details, Report, TrialSummary
 from tuner.spec import StudySpec
 from tuner.store import lease, rows
-from tuner.store._base import EventKind, JournalEntry, PostedCommand, StudyRecord, Writer
+from tuner.store._base import EventKind, JournalEntry, PostedCommand, StudyOutline, StudyRecord, Writer
 from tuner.store._values import ReportValues
 from tuner.store.database import Database
 from tuner.store.migrations import DETAILS_SINCE, VALUES_SINCE, stored_version
+from tuner.store.outlines import read_outlines
 from tuner.store.packing import packed, unpacked
 from tuner.store.sql_comparisons import SqlComparisons, refuse_comparison
 from tuner.store.sql_writer import SqlWriter
@@ -72,6 +73,12 @@ class SqlStore:
         newest_first = select(studies.c.name).order_by(studies.c.updated.desc(), studies.c.id.desc())
         with self._database.reading() as connection:
             return list(connection.execute(newest_first).scalars().all())
+
+    def outlines(self) -> list[StudyOutline]:
+        if self._database.absent():
+            return []
+        with self._database.reading() as connection:
+            return read_outlines(connection, self._clock())
 
     def study(self, name: str) -> StudyRecord:
         with self._reading(name) as (_, row):
