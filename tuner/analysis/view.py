@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, final, get_args
@@ -13,6 +13,14 @@ from tuner.store import EventKind, JournalEntry, PostedCommand, StudyRecord, Stu
 
 if TYPE_CHECKING:
     from tuner.store import ReportValues
+
+
+def extended(budget: Budget, commands: Iterable[PostedCommand]) -> Budget:
+    """The budget, as the commands among these that extend it have left it."""
+    for posted in commands:
+        if posted.command.kind is CommandKind.EXTEND:
+            budget = budget.model_copy(update=dict(posted.command.budget or {}))
+    return budget
 
 
 @final
@@ -57,11 +65,7 @@ class StudyView:
     @cached_property
     def budget(self) -> Budget:
         """The spec's budget, as people have extended it since."""
-        extended = self.spec.budget
-        for posted in self.commands:
-            if posted.command.kind is CommandKind.EXTEND:
-                extended = extended.model_copy(update=dict(posted.command.budget or {}))
-        return extended
+        return extended(self.spec.budget, self.commands)
 
     def reports(self, trials: int | Collection[int]) -> list[Report]:
         """The reports of some trials, in the order they came."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from tuner.analysis.progress import units_per_trial
 from tuner.control import first_configs
 from tuner.errors import TunerError, UserMistake
 from tuner.objective import failure_of_own_code
@@ -12,7 +13,6 @@ from tuner.records import Config
 from tuner.schedule import make_scheduler
 from tuner.spec import StudySpec
 from tuner.training.findings import Finding, Verdict
-from tuner.workflows.progress import units_per_trial
 
 
 def check_deep(spec: StudySpec, objective: Any) -> list[Finding]:

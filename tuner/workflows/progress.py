@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tuner.analysis.progress import units_per_trial
 from tuner.control import StudyController
-from tuner.spec import StudySpec
 from tuner.workflows.gauge import Speed
 
 
@@ -83,17 +82,3 @@ def expected_units(controller: StudyController) -> float | None:
 def _units_due(controller: StudyController) -> int:
     """The resource that workers have before them in their segments."""
     return sum(trial.segment.until - trial.resource for trial in controller.running if trial.segment is not None)
-
-
-def units_per_trial(spec: StudySpec, rungs: Sequence[tuple[int, ...]]) -> float:
-    """The resource that a trial is expected to spend, over trials with these `rungs`: at each rung, 1 in
-    `reduction_factor` (η) goes on.
-    """
-    reduction_factor = getattr(spec.scheduler, "reduction_factor", 1)
-    total = 0.0
-    for ladder in rungs:
-        surviving, before = 1.0, 0
-        for rung in ladder:
-            total += surviving * (rung - before)
-            surviving, before = surviving / reduction_factor, rung
-    return total / len(rungs)

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from tuner.analysis.comparison.trace import Axis, Floats, Run, Trace
+from tuner.analysis.comparison.trace import Axis, Floats, Ints, Run, Trace
 
 Rule = Literal["full", "any"]
 """What may be the incumbent.
@@ -25,9 +25,16 @@ def incumbent_curve(trace: Trace, rule: Rule = "full") -> Floats:
     """The incumbent's loss after each report; +inf while all have failed."""
     if rule == "any":
         return np.minimum.accumulate(trace.loss)
-    finite = np.isfinite(trace.loss)
-    highest = np.maximum.accumulate(np.where(finite, trace.resource, 0))
-    curve = np.where(finite & (trace.resource == highest), trace.loss, np.inf)
+    return best_at_highest(trace.loss, trace.resource)
+
+
+def best_at_highest(loss: Floats, resource: Ints) -> Floats:
+    """After each entry, the lowest loss among those so far at the highest resource that any with a finite loss had;
+    +inf before the first.
+    """
+    finite = np.isfinite(loss)
+    highest = np.maximum.accumulate(np.where(finite, resource, 0))
+    curve = np.where(finite & (resource == highest), loss, np.inf)
     for level in np.split(curve, np.flatnonzero(np.diff(highest)) + 1):
         np.minimum.accumulate(level, out=level)
     return curve

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from tuner.analysis.progress import units_per_trial
 from tuner.control import first_configs
 from tuner.errors import UserMistake, did_you_mean, shown
 from tuner.schedule import make_scheduler
 from tuner.spec import Budget, StudySpec
 from tuner.workflows.comparing.methods import Method
-from tuner.workflows.progress import units_per_trial
 
 _FIELDS = {"trials": "trials", "units": "epochs", "epochs": "epochs", "steps": "epochs", "minutes": "minutes"}
 """The word for what is counted -> the field of a Budget."""
