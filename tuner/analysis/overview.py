@@ -135,7 +135,8 @@ def _curve(outline: StudyOutline) -> Floats:
 def _thin(curve: Floats) -> Floats:
     if curve.size <= POINTS:
         return curve
-    return curve[np.linspace(0, curve.size - 1, POINTS).round().astype(int)]
+    picked: Floats = curve[np.linspace(0, curve.size - 1, POINTS).round().astype(int)]
+    return picked
 
 
 def _record(outline: StudyOutline) -> StudyRecord:
