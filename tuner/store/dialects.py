@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
-from sqlalchemy import URL, Connection, Dialect, Engine, Table, create_engine, event
+from sqlalchemy import URL, Connection, Dialect, Engine, FromClause, Index, Select, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.dml import Insert
 
@@ -59,6 +60,20 @@ def make_file(path: Path) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
+def by_index(statement: Select[Any], index: Index) -> Select[Any]:
+    """The statement, using that index on SQLite, which else walks through all of a study's events to find a trial's."""
+    assert index.table is not None
+    return statement.with_hint(index.table, f"INDEXED BY {index.name}", "sqlite")
+
+
+@final
+class _HintingCompiler(SQLiteCompiler):
+    """SQLAlchemy's own, which leaves hints out on SQLite."""
+
+    def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:  # noqa: ARG002 (the base class's)
+        return text
+
+
 def make_engine(url: URL, *, read_only: bool = False) -> Engine:
     """An engine whose connections begin transactions as the rest of tuner.store expects.
 
@@ -72,6 +87,7 @@ def make_engine(url: URL, *, read_only: bool = False) -> Engine:
             event.listen(engine, "connect", _read_only)
         return engine
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    engine.dialect.statement_compiler = _HintingCompiler
     event.listen(engine, "connect", _on_connect)
     if read_only:
         event.listen(engine, "connect", _query_only)

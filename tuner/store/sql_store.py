@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import final
 
-from sqlalchemy import Connection, RowMapping, delete, insert, literal_column, select, update
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tuner.errors import StoreError, StudyExists, StudyNotFound
@@ -17,12 +17,23 @@ from tuner.store import lease, rows
 from tuner.store._base import EventKind, JournalEntry, PostedCommand, StudyOutline, StudyRecord, Writer
 from tuner.store._values import ReportValues
 from tuner.store.database import Database
+from tuner.store.dialects import by_index
 from tuner.store.migrations import DETAILS_SINCE, VALUES_SINCE, stored_version
 from tuner.store.outlines import read_outlines
 from tuner.store.packing import packed, unpacked
 from tuner.store.sql_comparisons import SqlComparisons, refuse_comparison
 from tuner.store.sql_writer import SqlWriter
-from tuner.store.tables import commands, details, journal, report_values, studies, trials
+from tuner.store.tables import (
+    BUT_REPORTS,
+    EVENTS_BUT_REPORTS,
+    EVENTS_BY_TRIAL,
+    commands,
+    details,
+    journal,
+    report_values,
+    studies,
+    trials,
+)
 
 Clock = Callable[[], float]
 
@@ -110,10 +121,10 @@ class SqlStore:
         with self._reading(name) as (connection, row):
             mine = (journal.c.study == row["id"]) & (journal.c.kind == "reported")
             chosen = None if trial is None else {trial} if isinstance(trial, int) else set(trial)
-            if chosen is not None and len(chosen) <= MANY_TRIALS:
+            if few := chosen is not None and len(chosen) <= MANY_TRIALS:
                 mine &= journal.c.trial.in_([int(number) for number in chosen])
             theirs = select(journal.c.trial, journal.c.body).where(mine).order_by(journal.c.number)
-            found = connection.execute(theirs).all()
+            found = connection.execute(by_index(theirs, EVENTS_BY_TRIAL) if few else theirs).all()
         with rows.damage_told(f"the journal of study {name!r}"):
             return [rows.report(body) for number, body in found if chosen is None or number in chosen]
 
@@ -164,12 +175,12 @@ class SqlStore:
     ) -> Iterator[JournalEntry]:
         while True:
             rest = (journal.c.study == study) & (journal.c.number > after)
-            if kinds is not None:
-                rest &= journal.c.kind.in_(kinds)
-                if "reported" not in kinds:  # in the words of the index EVENTS_BUT_REPORTS, so that it is used
-                    rest &= journal.c.kind != literal_column("'reported'")
             page = select(journal).where(rest).order_by(journal.c.number).limit(PAGE)
             with self._database.reading() as connection:
+                if kinds is not None:
+                    page = page.where(journal.c.kind.in_(kinds))
+                    if "reported" not in kinds and stored_version(connection) >= VALUES_SINCE:
+                        page = by_index(page.where(BUT_REPORTS), EVENTS_BUT_REPORTS)
                 found = connection.execute(page).mappings().all()
             with rows.damage_told(f"the journal of study {name!r}"):
                 entries = [rows.journal_entry(row) for row in found]

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    literal_column,
 )
 
 
@@ -87,17 +88,20 @@ journal = Table(
     Column("trial", Integer),
     Column("resource", Integer),
     Column("body", Text, nullable=False),  # tuner.records.encode_event
-    Index("journal_by_trial", "study", "trial", "number"),
     sqlite_with_rowid=False,
 )
+
+EVENTS_BY_TRIAL = Index("journal_by_trial", journal.c.study, journal.c.trial, journal.c.number)
+
+BUT_REPORTS = journal.c.kind != literal_column("'reported'")
 
 EVENTS_BUT_REPORTS = Index(
     "journal_but_reports",
     journal.c.study,
-    journal.c.kind,
     journal.c.number,
-    sqlite_where=journal.c.kind != "reported",
-    postgresql_where=journal.c.kind != "reported",
+    journal.c.kind,
+    sqlite_where=BUT_REPORTS,
+    postgresql_where=BUT_REPORTS,
 )
 
 report_values = Table(
