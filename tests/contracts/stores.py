@@ -26,7 +26,7 @@ from tuner.records import (
     TrialState,
     TrialSummary,
 )
-from tuner.store import EventKind, StudyState
+from tuner.store import EventKind, Remark, StudyState
 
 
 def check_studies(opener: Opener) -> None:
@@ -72,6 +72,7 @@ def check_unknown(opener: Opener) -> None:
             store.commands,
             store.values,
             lambda name: store.details(name, 0),
+            lambda name: store.remarks(name, [0]),
             lambda name: store.post(name, Command(CommandKind.STOP, "anna")),
         ):
             with pytest.raises(StudyNotFound, match="'nobody'"):
@@ -236,6 +237,11 @@ def check_details(opener: Opener) -> None:
         assert repr(store.details("mnist", 7)) == repr([(n, DETAILS[7, n]) for n in (1, 2, 3)])  # NaN equals NaN
         assert store.details("mnist", 3) == [(1, DETAILS[3, 1])]
         assert store.details("mnist", 99) == []
+        told = [Remark(n, at, event) for n, at in ((7, 1), (3, 1), (7, 2), (7, 3)) for event in DETAILS[n, at].events]
+        assert told
+        assert store.remarks("mnist", [3, 7, 99]) == told
+        assert store.remarks("mnist", {3}) == [remark for remark in told if remark.trial == 3]
+        assert store.remarks("mnist", []) == []
         assert all(report.details is None for report in store.reports("mnist"))
         assert sum(len(line) for line in lines(entry.event for entry in store.journal("mnist"))) < 2_000
         store.delete("mnist")

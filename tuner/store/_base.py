@@ -90,6 +90,15 @@ class PostedCommand:
     command: Command
 
 
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What happened to a trial in the stretch before its report at `resource`, a sentence."""
+
+    trial: int
+    resource: int
+    event: str
+
+
 class Writer(Protocol):
     """The one writer of a study, while it holds the lease. Each method raises StudyHeld once the lease was lost."""
 
@@ -160,6 +169,10 @@ class StudyStore(Protocol):
 
     def details(self, name: str, trial: int) -> list[tuple[int, Details]]:
         """What a trial's reports carried besides their numbers, by resource, in the order they came."""
+        ...
+
+    def remarks(self, name: str, trials: Collection[int]) -> list[Remark]:
+        """The events among the details of some trials, in the order they came, without their curves."""
         ...
 
     def post(self, name: str, command: Command) -> int:

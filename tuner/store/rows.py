@@ -101,6 +101,11 @@ def resource_and_details(row: RowMapping) -> tuple[int, Details]:
     return row["resource"], Details(_curves.validate_json(row["curves"]), _sentences.validate_json(row["events"]))
 
 
+def remarks(text: str) -> tuple[str, ...]:
+    """The events of details, as they are kept."""
+    return _sentences.validate_json(text)
+
+
 def last_word(events: Iterable[Event]) -> Row:
     """What the events say of the study's end, as columns; none where they say nothing.
 

@@ -14,7 +14,7 @@ from tuner.errors import StoreError, StudyExists, StudyNotFound
 from tuner.records import Command, Details, Report, TrialSummary
 from tuner.spec import StudySpec
 from tuner.store import lease, rows
-from tuner.store._base import EventKind, JournalEntry, PostedCommand, StudyOutline, StudyRecord, Writer
+from tuner.store._base import EventKind, JournalEntry, PostedCommand, Remark, StudyOutline, StudyRecord, Writer
 from tuner.store._values import ReportValues
 from tuner.store.database import Database
 from tuner.store.dialects import by_index
@@ -149,6 +149,19 @@ class SqlStore:
             found = connection.execute(select(details).where(mine).order_by(details.c.number)).mappings().all()
         with rows.damage_told(f"the details of trial {trial} of study {name!r}"):
             return [rows.resource_and_details(row) for row in found]
+
+    def remarks(self, name: str, trials: Collection[int]) -> list[Remark]:
+        chosen = [int(trial) for trial in set(trials)]
+        if len(chosen) > MANY_TRIALS:
+            raise ValueError(f"of at most {MANY_TRIALS} trials at a time, got {len(chosen)}")
+        with self._reading(name) as (connection, row):
+            if stored_version(connection) < DETAILS_SINCE:
+                return []
+            mine = (details.c.study == row["id"]) & details.c.trial.in_(chosen) & (details.c.events != "[]")
+            told = select(details.c.trial, details.c.resource, details.c.events).where(mine).order_by(details.c.number)
+            found = connection.execute(told).all()
+        with rows.damage_told(f"the details of study {name!r}"):
+            return [Remark(number, resource, event) for number, resource, told in found for event in rows.remarks(told)]
 
     def post(self, name: str, command: Command) -> int:
         with self._writing(name) as (connection, row):
