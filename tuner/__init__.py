@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tuner.analysis.compared import Comparison
     from tuner.api import resume, run, study
     from tuner.errors import StopTrial, TunerError, UserMistake
     from tuner.execution.simulated import CurveTable
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     )
     from tuner.training.task import Splits, Task
     from tuner.workflows.comparing.compare import compare
-    from tuner.workflows.comparing.comparison import Comparison
     from tuner.workflows.study import Study
 
 __version__ = "0.1.0"
@@ -59,7 +59,7 @@ _HOMES = {
     ],
     "tuner.training.task": ["Splits", "Task"],
     "tuner.workflows.comparing.compare": ["compare"],
-    "tuner.workflows.comparing.comparison": ["Comparison"],
+    "tuner.analysis.compared": ["Comparison"],
     "tuner.workflows.study": ["Study"],
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

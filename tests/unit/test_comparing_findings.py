@@ -9,8 +9,8 @@ import pytest
 from synthetic_table import synthetic_spec
 
 from tuner.analysis.comparison import Run, Trace
+from tuner.analysis.findings import Findings
 from tuner.spec import Budget
-from tuner.workflows.comparing.findings import Findings
 from tuner.workflows.comparing.planning import make_plan
 
 MINIMISED = make_plan(synthetic_spec(), ["random", "tpe"], 6, budget=Budget(trials=None, epochs=20))

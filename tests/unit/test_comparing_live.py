@@ -8,11 +8,11 @@ import pytest
 from synthetic_table import synthetic_spec
 
 from objectives.synthetic import curves
+from tuner.analysis.compared import Comparison
 from tuner.control import StudyController
 from tuner.errors import ObjectiveError
 from tuner.records import encode_event
 from tuner.store import StudyState, open_store
-from tuner.workflows.comparing.comparison import Comparison
 from tuner.workflows.comparing.planning import make_plan, runs_of, spec_of
 from tuner.workflows.comparing.workflow import Comparing, check_runnable, run
 from tuner.workflows.study import Study

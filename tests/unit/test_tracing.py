@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from contextlib import closing
 
 import numpy as np
 from by_hand import Hand, study_spec
 
-from tuner.analysis.tracing import trace_of, within
+from tuner.analysis.tracing import read_trace, trace_of, within
 from tuner.control import Nothing
 from tuner.records import (
     Command,
@@ -23,7 +24,7 @@ from tuner.records import (
     Ticked,
 )
 from tuner.spec import Budget
-from tuner.store import JournalEntry
+from tuner.store import JournalEntry, open_store
 
 SPEC = study_spec()
 
@@ -122,3 +123,30 @@ def test_what_lies_within_a_budget():
     assert within(trace, Budget(trials=None, epochs=4)).units[-1] == 4
     assert within(trace, Budget(trials=None, minutes=0.1)).seconds[-1] == 6
     assert len(within(trace, Budget(trials=2, epochs=99))) == 10
+
+
+def test_what_is_read_of_a_store_is_the_trace_of_its_journal(tmp_path):
+    spec = study_spec(metric={"name": "loss", "direction": "maximize", "value": "best"}, budget={"trials": 20})
+    hand = Hand(spec)
+    hand.play(lambda segment, resource: math.inf if segment.trial == 3 else segment.config["x"] / resource, n_workers=3)
+    interrupted = SegmentEnded(SegmentEnd(1, 0, Ending.INTERRUPTED))
+    rng = np.random.default_rng(0)
+    now = [1e9]
+    with closing(open_store(f"sqlite:///{tmp_path}/tuner.db", clock=lambda: now[0])) as store:
+        store.create(spec)
+        writer = store.write(spec.study)
+        for number, event in enumerate([*hand.journal[:40], interrupted, *hand.journal[40:]]):
+            now[0] += -3.0 if number == 60 else rng.exponential()
+            writer.append([event])
+        read, whole = read_trace(store, spec.study, spec), trace_of(store.journal(spec.study), spec)
+    assert len(read) == len(whole) > 40
+    for column in ("seconds", "units", "trials", "trial", "resource", "loss"):
+        np.testing.assert_array_equal(getattr(read, column), getattr(whole, column))
+        assert getattr(read, column).dtype == getattr(whole, column).dtype
+    assert read.max_resource == whole.max_resource
+
+
+def test_a_study_without_reports_in_a_store(tmp_path):
+    with closing(open_store(f"sqlite:///{tmp_path}/tuner.db")) as store:
+        store.create(SPEC)
+        assert len(read_trace(store, SPEC.study, SPEC)) == 0

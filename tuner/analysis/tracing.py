@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
+import pandas as pd
 
-from tuner.analysis.comparison.trace import Trace
+from tuner.analysis.comparison.trace import Floats, Ints, Trace
 from tuner.records import Commanded, CommandKind, Ending, Event, Reported, SegmentEnded, SegmentIssued
 from tuner.spec import Budget, StudySpec
-from tuner.store import EventKind, JournalEntry, StudyStore
+from tuner.store import EventKind, JournalEntry, ReportValues, StudyStore
 
 _BUT_REPORTS: Final[tuple[EventKind, ...]] = ("segment_issued", "segment_ended", "commanded", "ticked", "study_ended")
 
@@ -89,6 +90,25 @@ def within(trace: Trace, budget: Budget) -> Trace:
         trace.loss[there],
         trace.max_resource,
     )
+
+
+def _started(event: Event) -> int:
+    """How many trials there are at least, as far as this event knows."""
+    return event.segment.trial + 1 if isinstance(event, SegmentIssued) else 0
+
+
+def _steps(values: ReportValues) -> Ints:
+    """How far each report's trial had come since its report before."""
+    resources = pd.Series(values.resource)
+    before = resources.groupby(values.trial).shift(fill_value=0)
+    return (resources - before).to_numpy(dtype=np.int64)
+
+
+def _losses(values: ReportValues, spec: StudySpec) -> Floats:
+    losses = np.array([spec.metric.loss(value) for value in values.value.tolist()], dtype=np.float64)
+    if spec.metric.value == "best":
+        return np.asarray(pd.Series(losses).groupby(values.trial).cummin(), dtype=np.float64)
+    return losses
 
 
 def begins_session(event: Event) -> bool:

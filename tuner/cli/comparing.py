@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
+from tuner.analysis.compared import Comparison
 from tuner.cli.comparison_display import ComparisonDisplay
 from tuner.cli.comparison_tables import answered, outline, print_comparison
 from tuner.cli.reading import print_json
@@ -18,7 +19,6 @@ from tuner.spec.load import load_spec
 from tuner.store import open_store
 from tuner.workflows import run as workflow
 from tuner.workflows.comparing.compare import plan_of
-from tuner.workflows.comparing.comparison import Comparison
 from tuner.workflows.comparing.planning import notes
 from tuner.workflows.comparing.workflow import Comparing, check_runnable, run
 

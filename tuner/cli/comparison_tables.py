@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tuner.analysis.compared import Comparison
 from tuner.cli.tables import number
 from tuner.store import ComparisonPlan
 from tuner.workflows.comparing import budgets
-from tuner.workflows.comparing.comparison import Comparison
 
 
 def outline(plan: ComparisonPlan, executor: str | None = None) -> str:

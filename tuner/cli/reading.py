@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from tuner.analysis import best_trial, counts, leaderboard
+from tuner.analysis.compared import Comparison, is_comparison
 from tuner.cli.comparison_tables import comparisons_table, print_comparison
 from tuner.cli.tables import (
     configuration,
@@ -28,7 +29,6 @@ from tuner.cli.tables import (
 from tuner.errors import StoreError, StudyNotFound, TunerError
 from tuner.records import Details, Report, TrialState, TrialSummary
 from tuner.store import StudyRecord, StudyStore, open_store
-from tuner.workflows.comparing.comparison import Comparison, is_comparison
 from tuner.workflows.places import owns_folder
 from tuner.workflows.study import Study
 

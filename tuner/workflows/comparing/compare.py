@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tuner.analysis.compared import Comparison
 from tuner.spec import Budget, StudySpec
 from tuner.store import ComparisonPlan, StudyStore, open_store
 from tuner.workflows.comparing.budgets import parse_budget
-from tuner.workflows.comparing.comparison import Comparison
 from tuner.workflows.comparing.planning import make_plan
 from tuner.workflows.comparing.replaying import open_table
 from tuner.workflows.comparing.workflow import Comparing, Tell, check_runnable, run, settle

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tuner.analysis.compared import is_comparison
 from tuner.errors import StudyExists
 from tuner.store import ComparisonPlan, ComparisonRun, StudyStore
 from tuner.workflows import run as workflow
-from tuner.workflows.comparing.comparison import is_comparison
 from tuner.workflows.comparing.planning import extended, runs_of, spec_of
 from tuner.workflows.comparing.processes import in_processes
 from tuner.workflows.comparing.replaying import Task, replay

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, final
 
-from tuner.store import ComparisonPlan, ComparisonRecord, StudyState, StudyStore
-from tuner.workflows.comparing.planning import runs_of
+from tuner.records import TrialSummary
+from tuner.store import ComparisonPlan, ComparisonRecord, ComparisonRun, StudyState, StudyStore
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tuner.analysis.comparison import Axis
-    from tuner.workflows.comparing.findings import Findings
+    from tuner.analysis.comparison import Axis, Run
+    from tuner.analysis.findings import Findings
+
+    Read = Callable[[StudyStore, ComparisonPlan, ComparisonRun], Run]
+    """What a run saw, within its budget, as tuner.analysis.findings.read_run reads it."""
 
 ENDED = (StudyState.FINISHED, StudyState.FAILED)
 
@@ -27,9 +31,13 @@ def is_comparison(store: StudyStore, name: str) -> bool:
 class Comparison:
     """One comparison of a store, as it stands when it is first looked at."""
 
-    def __init__(self, store: StudyStore, name: str) -> None:
-        """Raises StudyNotFound if there is none of that name."""
+    def __init__(self, store: StudyStore, name: str, read: Read | None = None) -> None:
+        """`read`, by default tuner.analysis.findings.read_run, is asked once for every run that has ended.
+
+        Raises StudyNotFound if there is none of that name.
+        """
         self._store = store
+        self._read = read
         self.name = name
         self.record: ComparisonRecord = store.comparisons.find(name)
         self.plan: ComparisonPlan = self.record.plan
@@ -57,12 +65,23 @@ class Comparison:
         return "running" if StudyState.RUNNING in self.states.values() else "unfinished"
 
     @cached_property
+    def ended(self) -> list[ComparisonRun]:
+        """The runs that have ended: one repeat of every method after the other."""
+        place = {method: index for index, method in enumerate(self.plan.methods)}
+        there = [run for run in self._store.comparisons.runs(self.name) if self.states.get(run.study) in ENDED]
+        return sorted(there, key=lambda run: (run.repeat, place[run.method]))
+
+    @cached_property
     def findings(self) -> Findings:
         """What the runs show that have ended."""
-        from tuner.workflows.comparing.findings import Findings, read_run  # pandas and SciPy: not for a list
+        from tuner.analysis.findings import Findings, read_run  # pandas and SciPy: not for a list
 
-        ended = [run for run in runs_of(self.plan) if self.states.get(run.study) in ENDED]
-        return Findings(self.plan, [read_run(self._store, self.plan, run) for run in ended])
+        read = self._read or read_run
+        return Findings(self.plan, [read(self._store, self.plan, run) for run in self.ended])
+
+    def trials(self, run: ComparisonRun) -> list[TrialSummary]:
+        """The trials of one of its runs, by number."""
+        return self._store.trials(run.study)
 
     def table(self) -> pd.DataFrame:
         """One row a method, the best first: see Findings.table."""

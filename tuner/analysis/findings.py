@@ -28,7 +28,7 @@ from tuner.analysis.comparison import (
 )
 from tuner.analysis.comparison.bootstrap import expanded_interval, resamples
 from tuner.analysis.comparison.trace import Floats
-from tuner.analysis.tracing import trace_of, within
+from tuner.analysis.tracing import read_trace, within
 from tuner.store import ComparisonPlan, ComparisonRun, StudyStore
 
 N_READINGS = 50
@@ -37,7 +37,7 @@ N_READINGS = 50
 
 def read_run(store: StudyStore, plan: ComparisonPlan, run: ComparisonRun) -> Run:
     """What a run saw, within its budget."""
-    trace = trace_of(store.journal(run.study), plan.spec)
+    trace = read_trace(store, run.study, plan.spec)
     return Run(run.method, run.repeat, within(trace, plan.spec.budget))
 
 
