@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, final, get_args
 
 from tuner.records import CommandKind, Details, Report, TrialState, TrialSummary
 from tuner.spec import Budget, StudySpec
-from tuner.store import EventKind, JournalEntry, PostedCommand, StudyRecord, StudyStore
+from tuner.store import EventKind, JournalEntry, PostedCommand, Remark, StudyRecord, StudyStore
 
 if TYPE_CHECKING:
     from tuner.store import ReportValues
@@ -74,3 +74,7 @@ class StudyView:
     def details(self, trial: int) -> list[tuple[int, Details]]:
         """What a trial's reports carry besides numbers, by resource, in the order they came."""
         return self._store.details(self.name, trial)
+
+    def remarks(self, trials: Collection[int]) -> list[Remark]:
+        """What happened in some trials, as their reports told it, in the order they came."""
+        return self._store.remarks(self.name, trials)
