@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from app import showing
+from app import going, showing
 from app.pages import (
     compare,
     dynamics,
@@ -62,6 +62,7 @@ def main() -> None:
         ]
         for section, listed in PAGES.items()
     }
+    going.know(page for listed in pages.values() for page in listed)
     st.navigation(pages).run()
 
 

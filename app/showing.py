@@ -18,6 +18,21 @@ def plain(text: object) -> str:
     return _MARKDOWN.sub(r"\\\1", str(text).replace("\n", " "))
 
 
+def number(value: float | None, digits: int = 5) -> str:
+    """A number in significant digits; a dash where there is none."""
+    return "-" if value is None or value != value else f"{value:.{digits}g}"
+
+
+def duration(seconds: float | None) -> str:
+    """A duration in the units that fit it; a dash where it is not known."""
+    if seconds is None or seconds != seconds:
+        return "-"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60:02d} min"
+
+
 def nothing(why: str, remedy: str = "") -> None:
     """Why there is nothing to see here, and what to do about it. `remedy` is Markdown of the app's own."""
     st.info(f"{why}\n\n{remedy}" if remedy else why, icon=":material/info:")
