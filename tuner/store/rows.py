@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -155,17 +155,25 @@ def trial_row(study: int, summary: TrialSummary) -> Row:
     }
 
 
-def trial_summary(row: RowMapping) -> TrialSummary:
-    """The trial of a row."""
-    columns = {name: value for name, value in row.items() if name != "study"}
+def trial_summary(row: Sequence[Any]) -> TrialSummary:
+    """The trial of a row of all the table's columns, in order: by name, ten thousand trials took twice as long."""
+    _, number, state, config, resource, horizon, value, best_value, best_resource, gap, *rest = row
+    segments, seconds, metrics, failure, reason = rest
     return TrialSummary(
-        **{
-            **columns,
-            "state": TrialState(row["state"]),
-            "config": _config.validate_json(row["config"]),
-            "metrics": _metrics.validate_json(row["metrics"]),
-            "failure": None if row["failure"] is None else _failure.validate_json(row["failure"]),
-        }
+        number,
+        TrialState(state),
+        _config.validate_json(config),
+        resource,
+        horizon,
+        value,
+        best_value,
+        best_resource,
+        gap,
+        segments,
+        seconds,
+        _metrics.validate_json(metrics),
+        None if failure is None else _failure.validate_json(failure),
+        reason,
     )
 
 

@@ -113,7 +113,7 @@ class SqlStore:
     def trials(self, name: str) -> list[TrialSummary]:
         with self._reading(name) as (connection, row):
             mine = select(trials).where(trials.c.study == row["id"]).order_by(trials.c.number)
-            found = connection.execute(mine).mappings().all()
+            found = connection.execute(mine).all()
         with rows.damage_told(f"the trials of study {name!r}"):
             return [rows.trial_summary(row) for row in found]
 
