@@ -25,16 +25,20 @@ def best_so_far_figure(
     drawn = figure(x, plain(metric), log_x=log_x, log_y=log_y, height=400)
     shown = spread(ends, "value", MOST)
     left_out = f" ({len(shown):,} of {len(ends):,} drawn)" if len(shown) < len(ends) else ""
-    for state, rows in shown.groupby("state", sort=True):
-        kind = TrialState(state)
+    for kind in TrialState:
+        rows = shown[shown["state"] == kind.value]
+        if rows.empty:
+            continue
         drawn.add_scattergl(
             x=rows["spent"],
             y=rows["value"],
             mode="markers",
-            name=f"{state}{left_out}",
+            name=f"{kind.value}{left_out}",
             marker={"color": STATE_COLOURS[kind], "symbol": STATE_SYMBOLS[kind], "size": 7, "opacity": 0.65},
             customdata=rows[["trial", "resource"]],
-            hovertemplate="trial %{customdata[0]}: %{y:.5g} at resource %{customdata[1]}<extra>" + state + "</extra>",
+            hovertemplate="trial %{customdata[0]}: %{y:.5g} at resource %{customdata[1]}<extra>"
+            + kind.value
+            + "</extra>",
         )
     drawn.add_scatter(
         x=table["spent"],
