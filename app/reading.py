@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from tuner.analysis import StudyView
-from tuner.store import StudyRecord, StudyStore, open_store
+from tuner.analysis.compared import Comparison
+from tuner.store import ComparisonPlan, ComparisonRun, StudyRecord, StudyStore, open_store
+
+if TYPE_CHECKING:
+    from tuner.analysis.comparison import Run
 
 STORE = "TUNER_APP_STORE"
 """The environment variable in which `tune app` says which store to show."""
@@ -40,9 +44,32 @@ def _view(name: str, version: Hashable) -> StudyView:  # noqa: ARG001 (what the 
     return StudyView(store(), name)
 
 
-def worked_out(table: Callable[..., Any], study: StudyView, *arguments: Hashable) -> Any:
-    """What `table(study, *arguments)` gives, kept until the study goes on."""
-    return _worked_out(f"{table.__module__}.{table.__qualname__}", arguments, _version(study.record), table, study)
+def comparison(name: str) -> Comparison:
+    """The comparison as it is now; a run that has ended is read once. Raises StudyNotFound."""
+
+    def read(_: StudyStore, plan: ComparisonPlan, run: ComparisonRun) -> Run:
+        return _run((run.study, found.record.created, found.states[run.study]), plan, run)
+
+    found = Comparison(store(), name, read)
+    return _comparison(_standing(found), found)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _comparison(version: Hashable, _found: Comparison) -> Comparison:  # noqa: ARG001
+    return _found
+
+
+@st.cache_resource(show_spinner=False, max_entries=2_000)
+def _run(version: Hashable, _plan: ComparisonPlan, _of: ComparisonRun) -> Run:  # noqa: ARG001
+    from tuner.analysis.findings import read_run  # SciPy: not for the other pages
+
+    return read_run(store(), _plan, _of)
+
+
+def worked_out(table: Callable[..., Any], study: StudyView | Comparison, *arguments: Hashable) -> Any:
+    """What `table(study, *arguments)` gives, kept until the study, or the comparison, goes on."""
+    version = _standing(study) if isinstance(study, Comparison) else _version(study.record)
+    return _worked_out(f"{table.__module__}.{table.__qualname__}", arguments, version, table, study)
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
@@ -59,3 +86,8 @@ def _worked_out(
 def _version(found: StudyRecord) -> Hashable:
     """Changes whenever the study does, its state included."""
     return (found.name, found.created, found.events, found.state)
+
+
+def _standing(found: Comparison) -> Hashable:
+    """Changes whenever the comparison does: with a method or repeat more, and with the state of each run."""
+    return (found.name, found.record.created, found.plan.methods, found.plan.repeats, tuple(found.states.items()))

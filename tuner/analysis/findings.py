@@ -93,7 +93,7 @@ class Findings:
         table.insert(1, "runs", regrets["n"])
         for name, column in (("regret", "median"), ("regret_low", "median_low"), ("regret_high", "median_high")):
             table[name] = regrets[column]
-        ranks = pd.Series(dtype=float) if self._blocks.empty else average_ranks(self._blocks)
+        ranks = pd.Series(dtype=float) if self.paired.empty else average_ranks(self.paired)
         table["rank"] = ranks.reindex(regrets["method"]).to_numpy()
         for name in ("budget", "ratio", "ratio_low", "ratio_high"):
             table[name] = saved[name].to_numpy()
@@ -103,15 +103,15 @@ class Findings:
         """Every pair of methods at the end of the budget, over the repeats that all have: see `pairwise_table`; the
         difference is one of losses.
         """
-        return pairwise_table(self._blocks)
+        return pairwise_table(self.paired)
 
     def friedman(self) -> Friedman:
         """Whether the methods' ranks at the end of the budget differ at all."""
-        return friedman(self._blocks)
+        return friedman(self.paired)
 
     def critical_difference(self) -> float | None:
         """Nemenyi's: average ranks that are closer cannot be told apart. None for one method or repeat."""
-        n_blocks, n_methods = self._blocks.shape
+        n_blocks, n_methods = self.paired.shape
         return critical_difference(n_methods, n_blocks) if n_blocks > 1 and n_methods > 1 else None
 
     @cached_property
@@ -135,7 +135,10 @@ class Findings:
         return incumbents(self.runs, [limit], axis)
 
     @cached_property
-    def _blocks(self) -> pd.DataFrame:
+    def paired(self) -> pd.DataFrame:
+        """The incumbents' losses at the end of the budget: a row for each repeat that every method has, a column a
+        method.
+        """
         return blocks(self._ends, self.budget[1])
 
     def _value(self, losses: pd.Series[float]) -> tuple[float, float, float]:
