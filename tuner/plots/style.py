@@ -84,12 +84,13 @@ def figure(x: str, y: str, *, log_x: bool = False, log_y: bool = False, height: 
         hovermode="closest",
         legend={"orientation": "h", "y": -0.2, "x": 0, "yanchor": "top"},
     )
-    made.update_xaxes(title_text=x, **_axis(log=log_x))
-    made.update_yaxes(title_text=y, **_axis(log=log_y))
+    made.update_xaxes(title_text=x, **axis(log=log_x))
+    made.update_yaxes(title_text=y, **axis(log=log_y))
     return made
 
 
-def _axis(*, log: bool) -> dict[str, object]:
+def axis(*, log: bool) -> dict[str, object]:
+    """How an axis looks, whatever is along it."""
     grid = translucent(GREY, 0.25)
     lines = {"gridcolor": grid, "zerolinecolor": grid, "linecolor": translucent(GREY, 0.6), "showline": True}
     return {"type": "log" if log else "linear", "automargin": True, "exponentformat": "power", **lines}
