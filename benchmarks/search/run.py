@@ -1,7 +1,7 @@
 """Search methods and their peers on TaskSet-8 and LCBench, on the same simulated workers.
 
     python benchmarks/search/run.py --methods asha+random,optuna-tpe --out FILE [--benchmarks taskset,lcbench]
-        [--seeds 10] [--tasks 8] [--data FOLDER]
+        [--seeds 10] [--tasks 8] [--until 40] [--data FOLDER]
 
 Appends one line of JSON for each study to FILE and skips what is there already, so it can be stopped at any time.
 `report.py FILE` makes tables of it.
@@ -52,20 +52,23 @@ def problems(benchmark: str, data: Path, n_tasks: int | None) -> Iterator[Proble
         yield from (LCBench(data / "lcbench", task) for task in spread(names, n_tasks or len(names)))
 
 
-def study(method: str, problem: Problem, seed: int) -> dict[str, Any]:
-    """One study, as a line of the results."""
+def study(method: str, problem: Problem, seed: int, until: int = TRAININGS) -> dict[str, Any]:
+    """One study, as a line of the results. It is left after `until` full trainings, of which the method knows nothing:
+    for TaskSet, which is not read at 80.
+    """
     budget = TRAININGS * problem.max_resource
     # Tasks share a space: with one seed for all of them, their first configurations would be the same.
     own_seed = derive_seed(seed, problem.benchmark, problem.task) % 2**31
     made, version = methods.make(method, problem, own_seed, budget)
-    trace = run(made, problem.curves(), n_workers=N_WORKERS, budget=budget)
+    trace = run(made, problem.curves(), n_workers=N_WORKERS, budget=until * problem.max_resource)
+    read_at = [at for at in READ_AT if at <= until]
     return {
         "method": method,
         "version": version,
         "benchmark": problem.benchmark,
         "task": problem.task,
         "seed": seed,
-        "readings": {at: problem.score(loss) for at, loss in readings(trace, READ_AT, problem.max_resource).items()},
+        "readings": {at: problem.score(loss) for at, loss in readings(trace, read_at, problem.max_resource).items()},
         "incumbents": [(units, problem.score(loss)) for units, loss in trace.incumbents],
         **cost(trace),
     }
@@ -98,7 +101,7 @@ def run_here(options: argparse.Namespace) -> None:
                 for problem in tasks:
                     if (method, benchmark, problem.task, seed) in known:
                         continue
-                    line = study(method, problem, seed)
+                    line = study(method, problem, seed, options.until)
                     with options.out.open("a", encoding="utf-8") as out:
                         out.write(json.dumps(line) + "\n")
                     print(f"{method} {benchmark} {problem.task} {seed}: {line['own_seconds']:.1f} s", flush=True)
@@ -108,7 +111,7 @@ def run_elsewhere(environment: str, names: list[str], options: argparse.Namespac
     """The same program in the environment of the peer ("": the project's own)."""
     command = [python_of(environment), __file__, "--here", "--methods", ",".join(names), "--out", options.out]
     command += ["--benchmarks", options.benchmarks, "--data", options.data, "--seeds", options.seeds]
-    command += ["--tasks", options.tasks] if options.tasks else []
+    command += ["--until", options.until, *(["--tasks", options.tasks] if options.tasks else [])]
     environ = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(ROOT)}
     subprocess.run([str(word) for word in command], check=True, env=environ)
 
@@ -120,6 +123,9 @@ def main() -> None:
     parser.add_argument("--benchmarks", default="taskset,lcbench")
     parser.add_argument("--seeds", type=int, default=10, help="seeds 0, 1, .. (10)")
     parser.add_argument("--tasks", type=int, help="so many tasks of each benchmark, evenly spread (all)")
+    parser.add_argument(
+        "--until", type=int, default=TRAININGS, help=f"leave after so many full trainings ({TRAININGS})"
+    )
     parser.add_argument("--data", type=Path, default=os.environ.get("TUNER_BENCH_DATA"), help="($TUNER_BENCH_DATA)")
     parser.add_argument("--here", action="store_true", help="run in this interpreter, whatever the method")
     options = parser.parse_args()

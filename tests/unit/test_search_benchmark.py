@@ -153,7 +153,13 @@ def test_spread_takes_the_tasks_evenly():
 
 def options(tmp_path, seeds):
     return Namespace(
-        out=tmp_path / "out.jsonl", benchmarks="taskset", data=tmp_path, tasks=None, seeds=seeds, methods="asha+random"
+        until=80,
+        out=tmp_path / "out.jsonl",
+        benchmarks="taskset",
+        data=tmp_path,
+        tasks=None,
+        seeds=seeds,
+        methods="asha+random",
     )
 
 
