@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -24,3 +25,27 @@ def study(names: Sequence[str] | None = None) -> StudyView | None:
 def one_of(label: str, options: Sequence[Any], key: str, *, index: int = 0, where: Any = st, **more: Any) -> Any:
     """One of some options, in the address under `key`."""
     return where.selectbox(label, options, index=index, key=key, bind="query-params", **more)
+
+
+def trials(label: str, placeholder: str, *, where: Any = st, key: str = "trials") -> str:
+    """Trials as `tuner.analysis.picking` reads them; in the address, where they may also be given one by one."""
+    given = st.query_params.get_all(key)
+    if len(given) > 1:
+        st.query_params[key] = ", ".join(given)
+    return str(where.text_input(label, placeholder=placeholder, key=key, bind="query-params") or "")
+
+
+def set_to(key: str, value: str) -> None:
+    """Choose for the reader, when a button is pressed."""
+    st.session_state[key] = value
+
+
+def link(**pinned: str) -> None:
+    """A small button that shows the address of this very view, to be copied.
+
+    `pinned` are choices that may not be in the address as they are the defaults, which can change.
+    """
+    here = (st.context.url or "").split("?")[0]
+    address = {key: st.query_params.get_all(key) for key in st.query_params} | pinned
+    with st.popover("Link to this view", icon=":material/link:", type="tertiary"):
+        st.code(f"{here}?{urlencode(address, doseq=True)}", language=None, wrap_lines=True)
