@@ -193,13 +193,18 @@ def test_an_older_store_has_no_comparisons_until_it_is_written(tmp_path):
 
 
 def shape(store):
-    """The tables' columns and keys, and the indexes."""
+    """The tables' columns and keys, and the indexes, in whatever order those were made."""
+
+    def told(pragma, table):
+        return connection.execute(text(f"PRAGMA {pragma}({table})")).all()
+
     with store._database.reading() as connection:
         return {
-            table: [
-                connection.execute(text(f"PRAGMA {pragma}({table})")).all()
-                for pragma in ("table_info", "foreign_key_list", "index_list")
-            ]
+            table: (
+                told("table_info", table),
+                told("foreign_key_list", table),
+                {index[1:]: tuple(told("index_info", index.name)) for index in told("index_list", table)},
+            )
             for table in METADATA.tables
         }
 
