@@ -1,4 +1,4 @@
-"""The explorer's entry: its pages, and what every one of them has. Started by `tune app`."""
+"""The explorer's entry: its pages, and what every one of them has. `tune app` starts app/entry/explorer.py."""
 
 from __future__ import annotations
 
@@ -66,4 +66,5 @@ def main() -> None:
     st.navigation(pages).run()
 
 
-main()
+if __name__ == "__main__":
+    main()
