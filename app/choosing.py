@@ -32,6 +32,7 @@ def trials(label: str, placeholder: str, *, where: Any = st, key: str = "trials"
     given = st.query_params.get_all(key)
     if len(given) > 1:
         st.query_params[key] = ", ".join(given)
+        st.rerun()
     return str(where.text_input(label, placeholder=placeholder, key=key, bind="query-params") or "")
 
 

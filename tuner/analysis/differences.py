@@ -1,4 +1,4 @@
-"""In what the configurations of chosen trials differ."""
+"""Chosen trials side by side: how they stand, and in what their configurations differ."""
 
 from __future__ import annotations
 
@@ -25,3 +25,20 @@ def differences(trials: Sequence[TrialSummary]) -> tuple[pd.DataFrame, pd.DataFr
     same = [len({(type(value), value) for value in row}) == 1 for row in table.itertuples(index=False, name=None)]
     shared = pd.Series(same, index=table.index, dtype=bool)
     return table[~shared], table[shared]
+
+
+def standing(trials: Sequence[TrialSummary]) -> pd.DataFrame:
+    """How trials stand, in their order.
+
+    Columns: trial, state, value (the study's metric), best_value, resource (epochs or steps), gap (loss), segments,
+    seconds (of its reports); NaN where there is none.
+    """
+    numbers = ("value", "best_value", "resource", "gap", "segments", "seconds")
+    table = pd.DataFrame(
+        {
+            "trial": [trial.number for trial in trials],
+            "state": [trial.state.value for trial in trials],
+            **{name: [getattr(trial, name) for trial in trials] for name in numbers},
+        }
+    )
+    return table.astype(dict.fromkeys(("value", "best_value", "gap", "seconds"), float))
