@@ -137,4 +137,4 @@ def test_rows_lose_nothing(metrics, config, value, gap):
     row = rows.journal_row(1, 9, 2.0, event)
     assert encode_event(rows.journal_entry(row).event) == encode_event(event)
     trial = TrialSummary(3, TrialState.PAUSED, config, 2, 9, value=value, gap=gap, metrics=metrics)
-    assert repr(rows.trial_summary(rows.trial_row(1, trial))) == repr(trial)
+    assert repr(rows.trial_summary(tuple(rows.trial_row(1, trial).values()))) == repr(trial)
