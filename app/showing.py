@@ -69,7 +69,9 @@ def download(table: pd.DataFrame, name: str) -> None:
 
 
 def table(rows: pd.DataFrame, name: str, **options: Any) -> Any:
-    """A table and the button that downloads it. Columns of mixed kinds are shown as text, as Arrow knows none."""
+    """A table and the button that downloads it. Columns of mixed kinds are shown as text, as Arrow knows none;
+    lists of numbers stay what they are, for a column that draws them.
+    """
     legible = rows.copy(deep=False)
     for column in rows.columns[rows.dtypes.eq(object)]:
         legible[column] = rows[column].map(_cell)
@@ -78,7 +80,9 @@ def table(rows: pd.DataFrame, name: str, **options: Any) -> Any:
     return shown
 
 
-def _cell(value: object) -> str:
+def _cell(value: object) -> object:
+    if isinstance(value, list):
+        return value
     if value is None:
         return "-"
     return f"{value:.5g}" if isinstance(value, float) else str(value)
