@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tuner.records import TrialSummary, Value
-from tuner.space import Axis, Choice, SearchSpace
+from tuner.space import Axis, Choice, Float, Int, SearchSpace
 from tuner.space.scale import narrow
 
 OFF: Final = -1.0
@@ -65,11 +65,41 @@ def value_at(axis: Axis, position: float) -> Value:
 
 
 def ticks(axis: Axis, most: int = 5) -> list[tuple[float, str]]:
-    """Positions along an axis and what stands there: `most` evenly spread values, or all of a choice's."""
+    """Positions along an axis and what stands there: about `most` round values and both ends, or all of a choice's."""
     if isinstance(axis, Choice):
         return [(float(index), text(value)) for index, value in enumerate(axis.values)]
-    values = [value for value in axis.grid(most) if value is not None]
-    return list(zip(axis_positions(axis, values).tolist(), map(text, values), strict=True))
+    values = _round(axis, most)
+    places = axis_positions(axis, values).tolist()
+    kept = [
+        index
+        for index, place in enumerate(places)
+        if index in (0, len(places) - 1) or (_APART / most < place < 1 - _APART / most)
+    ]
+    return [(places[index], text(values[index])) for index in kept]
+
+
+_APART: Final = 0.4
+"""What is nearer to an end than this share of the ticks' distance is not written beside it."""
+
+
+def _round(axis: Float | Int, most: int) -> list[Value]:
+    """Both ends of an axis of numbers, and round values between: powers of ten, or 1, 2, 5 of them apart."""
+    low, high = float(axis.low), float(axis.high)
+    size = axis.cardinality()
+    if size is not None and size - axis.none <= most:
+        return [value for value in axis.grid(size) if value is not None]
+    if axis.log:
+        first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
+        if last - first < 1:
+            return [value for value in axis.grid(most) if value is not None]
+        between = [10.0**power for power in range(first, last + 1, max(1, math.ceil((last - first + 1) / most)))]
+    else:
+        rough = high / most - low / most
+        unit = 10.0 ** math.floor(math.log10(rough)) if rough > 0 else 1.0
+        step = next(times * unit for times in (1, 2, 5, 10) if times * unit >= rough)
+        between = [step * index for index in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    numbers = [low, *(value for value in between if low < value < high), high]
+    return [int(value) if isinstance(axis, Int) and value == int(value) else value for value in numbers]
 
 
 def text(value: Value) -> str:

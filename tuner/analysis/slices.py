@@ -26,9 +26,10 @@ def slices(study: StudyView, level: int | None) -> pd.DataFrame:
 
     With a `level` values are those at that resource; without one each trial's own, whatever it was trained for. At most
     SHOWN trials, thinned evenly in the order of their values. One row per (axis, trial that has the axis). Columns:
-    axis, trial, position (on the axis, as in tuner.analysis.positions), setting (the axis' value as text), value,
-    drawn (the value, pulled to the fence if it lies beyond), resource, state, trained (resource as a share of the
-    furthest, 0..1), rank (0 the best, 1 the worst of those there). All trials that have a value count as there.
+    axis, trial, position (on the axis, as in tuner.analysis.positions), setting (the axis' value as text), value, drawn
+    (the value, pulled to the fence if it lies beyond), resource (to which the trial was trained), state, trained
+    (resource as a share of the furthest, 0..1), rank (0 the best, 1 the worst of those there). All trials that have a
+    value count as there.
     """
     there, value = _valued(study, level)
     if not there:
@@ -38,7 +39,7 @@ def slices(study: StudyView, level: int | None) -> pd.DataFrame:
         {
             "trial": [trial.number for trial in there],
             "value": value,
-            "resource": [trial.resource if level is None else level for trial in there],
+            "resource": [trial.resource for trial in there],
             "state": [trial.state.value for trial in there],
             "trained": [trial.resource / furthest for trial in there],
         }

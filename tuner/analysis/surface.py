@@ -96,7 +96,7 @@ def _kernel(a: _Places, b: _Places, lists: list[bool], width: tuple[float, float
 
 
 def _fit(at: _Places, lists: list[bool], rank: NDArray[np.float64]) -> tuple[float, tuple[float, float], float]:
-    """The best R² of leave-one-out predictions, and the widths and the noise (as a share of the signal) that give it."""
+    """The best R² of leave-one-out predictions, and the widths and noise (as a share of the signal) that give it."""
     centred = rank - rank.mean()
     total = float(((rank - (rank.sum() - rank) / (len(rank) - 1)) ** 2).sum())
     best = (-np.inf, (1.0, 1.0), 1.0)

@@ -8,6 +8,9 @@ from tuner.analysis.positions import OFF, ticks
 from tuner.plots.style import plain
 from tuner.space import Axis, Choice
 
+RANKS: Final = ((0.0, "#E69F00"), (0.5, "#9AA5AE"), (1.0, "#0072B2"))
+"""From the worst (0) to the best (1): colours that stand out on light and on dark, to every eye."""
+
 OFF_AT: Final = -0.12
 """Where "off" is drawn, beside an axis that runs from 0 to 1."""
 

@@ -9,8 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from tuner.analysis.positions import OFF, ticks
-from tuner.plots.axes import OFF_AT, cut, title
-from tuner.plots.style import SCALE, figure, plain
+from tuner.plots.axes import OFF_AT, RANKS, cut, title
+from tuner.plots.style import figure, plain
 from tuner.space import Axis, Choice, SearchSpace
 
 ABSENT: Final = -0.24
@@ -43,7 +43,7 @@ def parallel_figure(table: pd.DataFrame, space: SearchSpace, metric: str, direct
             dimensions=dimensions,
             line={
                 "color": 1 - worst_to_best,
-                "colorscale": SCALE,
+                "colorscale": RANKS,
                 "cmin": 0,
                 "cmax": 1,
                 "showscale": True,

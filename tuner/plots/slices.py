@@ -78,6 +78,6 @@ def _points(points: pd.DataFrame, spread: bool, metric: str, unit: str) -> go.Sc
         text=text,
         customdata=points[["trial", "value", "resource", "state"]],
         hovertemplate=f"trial %{{customdata[0]}}: {metric} %{{customdata[1]:.5g}} at %{{text}}<br>"
-        f"%{{customdata[3]}}, {unit} %{{customdata[2]}}<extra></extra>",
+        f"%{{customdata[3]}}, trained to {unit} %{{customdata[2]}}<extra></extra>",
         showlegend=False,
     )

@@ -7,8 +7,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from tuner.analysis.surface import Surface
-from tuner.plots.axes import of_figure
-from tuner.plots.style import GREY, SCALE, figure, plain
+from tuner.plots.axes import RANKS, of_figure
+from tuner.plots.style import GREY, figure, plain
 from tuner.space import Choice, SearchSpace
 
 
@@ -44,7 +44,7 @@ def surface_figure(found: Surface, space: SearchSpace, x: str, y: str, metric: s
             update(range=[-0.03, 1.03])  # trials with an axis that is off are not here
     bar = {"title": {"text": "rank"}, "tickvals": [0, 0.5, 1], "ticktext": ["best", "middle", "worst"], "thickness": 12}
     drawn.update_layout(
-        coloraxis={"colorscale": SCALE, "cmin": 0, "cmax": 1, "reversescale": True, "colorbar": bar},
+        coloraxis={"colorscale": RANKS, "cmin": 0, "cmax": 1, "reversescale": True, "colorbar": bar},
         margin={"t": 16},
     )
     return drawn
