@@ -23,7 +23,7 @@ ROW = 35
 def show(study: StudyView) -> None:
     """The table, its filters, and what can be done with its chosen rows."""
     rows = reading.worked_out(trial_table, study)
-    left, middle, right = st.columns([3, 3, 2], vertical_alignment="bottom")
+    left, right = st.columns([3, 1])
     text = left.text_input(
         "Search",
         key="find",
@@ -33,13 +33,6 @@ def show(study: StudyView) -> None:
         "or does not apply), or in the note. `#7` is trial 7.",
         icon=":material/search:",
     )
-    states = middle.pills(
-        "State",
-        [state.value for state in TrialState],
-        selection_mode="multi",
-        key="state",
-        bind="query-params",
-    )
     written = right.text_input(
         "Pinned trials",
         key="pinned",
@@ -48,13 +41,24 @@ def show(study: StudyView) -> None:
         help="Numbers of trials that stay on top, whatever the filters say.",
         icon=":material/keep:",
     )
+    states = st.pills(
+        "State",
+        [state.value for state in TrialState],
+        selection_mode="multi",
+        key="state",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
     pinned = [number for number in dict.fromkeys(map(int, re.findall(r"\d{1,9}", written or ""))) if number < len(rows)]
     found = chosen_rows(rows, text or "", tuple(states), tuple(pinned))
     if found.empty:
         showing.nothing("No trial is like that.", "Take a word out of the search, or a state.")
         return
     chosen = _table(study, found)
-    st.caption(f"{len(found):,} of {len(rows):,} trials. A click on a column's head sorts by it.")
+    st.caption(
+        f"{len(found):,} of {len(rows):,} trials. A click on a column's head sorts by it; "
+        "chosen rows can be compared, opened and pinned."
+    )
     _lead_on(study, chosen, pinned)
     _tracebacks(study, chosen)
 
@@ -99,7 +103,7 @@ def _columns(study: StudyView, found: pd.DataFrame) -> dict[str, Any]:
         "state": column.TextColumn("state"),
         "value": column.NumberColumn(metric.name, format="%.5g", help=f"The trial's value: {which}."),
         "resource": column.ProgressColumn(
-            f"{unit}s", format="%d", min_value=0, max_value=study.spec.scheduler.max_resource
+            f"{unit}s", format="%d", min_value=0, max_value=study.spec.scheduler.max_resource, color="blue"
         ),
     }
     for name in study.spec.axes:
@@ -118,7 +122,6 @@ def _columns(study: StudyView, found: pd.DataFrame) -> dict[str, Any]:
 def _lead_on(study: StudyView, chosen: list[int], pinned: list[int]) -> None:
     """What can be done with the chosen rows."""
     if not chosen:
-        st.caption("Choose rows to compare, pin or open them.")
         return
     compare, dynamics, pin, unpin, _ = st.columns([2, 2, 1, 1, 3])
     several = len(chosen) > 1

@@ -86,7 +86,7 @@ def _header(study: StudyView) -> None:
 def _best(study: StudyView) -> None:
     st.subheader("Best so far")
     unit, metric = study.spec.scheduler.unit, study.spec.metric
-    left, right = st.columns([3, 2])
+    left, right, _ = st.columns([1, 1, 2])
     along = left.segmented_control(
         "Along",
         list(ALONG),
@@ -117,10 +117,10 @@ def _rungs(study: StudyView) -> None:
         )
         return
     table = reading.worked_out(rungs_table, study)
-    left, right = st.columns([3, 2])
+    left, right, _ = st.columns([1, 2, 1])
     bracket = 0
     if len(climbed) > 1:
-        bracket = left.segmented_control(
+        bracket = right.segmented_control(
             "Bracket",
             range(len(climbed)),
             default=0,
@@ -129,8 +129,8 @@ def _rungs(study: StudyView) -> None:
             bind="query-params",
             format_func=lambda index: f"from {study.spec.scheduler.unit} {climbed[index][0]}",
         )
-    scale = right.segmented_control(
-        "Scale of rungs", SCALES, default="auto", required=True, key="rung-scale", bind="query-params"
+    scale = left.segmented_control(
+        "Scale of values", SCALES, default="auto", required=True, key="rung-scale", bind="query-params"
     )
     values = reading.worked_out(rung_values, study)
     values = values[values["bracket"] == bracket]

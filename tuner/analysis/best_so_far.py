@@ -40,7 +40,8 @@ def study_trace(study: StudyView) -> Trace:
 
 
 def best_so_far(study: StudyView, by: Axis = "trials") -> pd.DataFrame:
-    """One row each time that the incumbent (rule `full`) changes, and one at the end of what was spent.
+    """One row each time that the incumbent (rule `full`) changes, and one at the end of what was spent. Of the changes
+    for which nothing was spent in between, the last one counts.
 
     Columns: spent (counted in `by`; seconds are those of running), value (of the metric), trial (whose it is),
     resource (at which). The value may get worse when a trial is the first to reach a higher resource.
@@ -62,6 +63,7 @@ def best_so_far(study: StudyView, by: Axis = "trials") -> pd.DataFrame:
             "resource": trace.resource[changed],
         }
     )
+    table = table.drop_duplicates("spent", keep="last", ignore_index=True)
     if spent[-1] > spent[changed[-1]]:
         table = pd.concat([table, table.tail(1).assign(spent=spent[-1])], ignore_index=True)
     return table

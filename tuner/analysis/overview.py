@@ -27,7 +27,7 @@ def studies_table(
     """One row per study, in the order of the outlines.
 
     Columns: study, state ("unreadable" where its record cannot be read), share (of the budget that is spent, in 0..1),
-    best (of the metric), metric, curve (the best so far over its trials by number, a tuple of POINTS values at the
+    best (of the metric), metric, curve (the best so far over its trials by number, a list of POINTS values at the
     most), seconds_left (NaN while unknown), trials, a column with the number of trials in each TrialState, owner (who
     writes it: process and host), updated (UTC), run (whether it is one of the `runs` of a comparison), message (why it
     ended, or cannot be read). `known` is the progress of studies that have not ended.
@@ -100,7 +100,7 @@ def _row(outline: StudyOutline, run: bool, known: Progress | None) -> dict[str, 
         "share": share,
         "best": curve[-1] if curve.size else np.nan,
         "metric": outline.spec.metric.name if outline.spec else "",
-        "curve": tuple(_thin(curve).tolist()),
+        "curve": _thin(curve).tolist(),
         "seconds_left": np.nan if left is None or outline.state in ENDED else left,
         "trials": sum(outline.counts.values()),
         **{state.value: _count(outline, state) for state in TrialState},
