@@ -206,6 +206,21 @@ def delete(
     reading.delete(study, store, yes=yes)
 
 
+@app.command("app")
+def explore(
+    store: Store = None,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port to serve at.")] = 8501,
+    address: Annotated[
+        str, typer.Option("--address", help="Where to listen; at any but this machine's own, others can read along.")
+    ] = "127.0.0.1",
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
+) -> None:
+    """Look at studies in the browser, while they run or after."""
+    from tuner.cli import exploring
+
+    exploring.explore(store, port=port, address=address, browser=not no_browser)
+
+
 @app.command()
 def check(
     spec: SpecPath,
