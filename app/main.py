@@ -22,6 +22,14 @@ from tuner.errors import TunerError
 LOG = logging.getLogger("tuner.app")
 
 
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><g stroke="#0072B2" stroke-width="1.6">'
+    '<path d="M3 1v14M8 1v14M13 1v14"/><g fill="#E69F00" stroke="none"><circle cx="3" cy="10" r="2.4"/>'
+    '<circle cx="8" cy="5" r="2.4"/><circle cx="13" cy="11" r="2.4"/></g></g></svg>'
+)
+"""The tab's icon. It is drawn here, since Streamlit's own icons for tabs are fetched from elsewhere."""
+
+
 def guarded(page: Callable[[], None]) -> Callable[[], None]:
     """The page; where it fails, one message, and the traceback in the terminal that started the app."""
 
@@ -54,7 +62,7 @@ PAGES: dict[str, list[tuple[str, str, str, Callable[[], None]]]] = {
 
 def main() -> None:
     """Show the page that the address names."""
-    st.set_page_config(page_title="tuner", page_icon=":material/tune:", layout="wide")
+    st.set_page_config(page_title="tuner", page_icon=ICON, layout="wide")
     pages = {
         section: [
             st.Page(guarded(page), title=title, icon=icon, url_path=path, default=path == "studies")
