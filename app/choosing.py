@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import reading, showing
 from tuner.analysis import StudyView
+from tuner.analysis.curves import Along
 
 
 def study(names: Sequence[str] | None = None) -> StudyView | None:
@@ -34,6 +35,22 @@ def trials(label: str, placeholder: str, *, where: Any = st, key: str = "trials"
         st.query_params[key] = ", ".join(given)
         st.rerun()
     return str(where.text_input(label, placeholder=placeholder, key=key, bind="query-params") or "")
+
+
+def along(study: StudyView, measured: Collection[str], *, where: Any = st) -> tuple[Along, str]:
+    """What curves run along, of that which their reports tell (the metrics `measured`); and the title of that axis."""
+    unit = study.spec.scheduler.unit
+    titles = {"resource": f"{unit}s", "step": "steps", "samples": "samples", "seconds": "training and evaluation [s]"}
+    chosen: Along = where.segmented_control(
+        "Along",
+        ["resource", *(name for name in ("step", "samples") if name in measured and name != unit), "seconds"],
+        default="resource",
+        key="along",
+        bind="query-params",
+        required=True,
+        format_func=lambda name: "seconds" if name == "seconds" else titles[name],
+    )
+    return chosen, titles[chosen]
 
 
 def set_to(key: str, value: str) -> None:

@@ -66,7 +66,7 @@ def _curves(study: StudyView, chosen: tuple[int, ...]) -> None:
     if not names:
         showing.nothing("These trials have not reported anything yet.", "Their curves appear with the first report.")
         return
-    metrics, along, logs, together, smoothing = _choices(study, names)
+    metrics, along, x, logs, together, smoothing = _choices(study, names)
     if not metrics:
         showing.nothing("No metric is chosen.", "Choose one or more above.")
         return
@@ -75,28 +75,16 @@ def _curves(study: StudyView, chosen: tuple[int, ...]) -> None:
     told = remarks_table(reading.worked_out(StudyView.remarks, study, chosen), [study.trials[n] for n in chosen])
     most = POINTS // max(len(chosen) * len(shown), 1)
     drawn = thinned(marked(table, told), ["trial", "metric"], "value", most)
-    unit = study.spec.scheduler.unit
-    x = {"resource": f"{unit}s", "step": "steps", "samples": "samples", "seconds": "training and evaluation [s]"}[along]
     figure = curves_figure(drawn, x, log_x="x" in logs, log_y="y" in logs)
     showing.figure(figure, f"{study.name}-curves", table=table)
     _said(table, drawn, told, smoothing)
 
 
-def _choices(study: StudyView, names: list[str]) -> tuple[list[str], Along, list[str], bool, float]:
+def _choices(study: StudyView, names: list[str]) -> tuple[list[str], Along, str, list[str], bool, float]:
     first = study.spec.metric.name if study.spec.metric.name in names else names[0]
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     metrics = left.multiselect("Metrics", names, default=[first], key="metrics", bind="query-params")
-    unit = study.spec.scheduler.unit
-    there = ["resource", *(along for along in ("step", "samples") if along in names and along != unit), "seconds"]
-    along = right.segmented_control(
-        "Along",
-        there,
-        default="resource",
-        key="along",
-        bind="query-params",
-        required=True,
-        format_func=lambda along: f"{unit}s" if along == "resource" else "steps" if along == "step" else along,
-    )
+    along, x = choosing.along(study, names, where=right)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
         together = st.toggle(
             "Train and validation together",
@@ -116,7 +104,7 @@ def _choices(study: StudyView, names: list[str]) -> tuple[list[str], Along, list
             width=280,
             help="Exponential moving average: the weight of the past. 0 is off.",
         )
-    return metrics, along, logs, together, smoothing
+    return metrics, along, x, logs, together, smoothing
 
 
 def _said(table: pd.DataFrame, drawn: pd.DataFrame, told: pd.DataFrame, smoothing: float) -> None:
