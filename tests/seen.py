@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from by_hand import study_spec
 
+from tuner.analysis.clock import Clock, clock_of
 from tuner.records import (
     Ending,
     Event,
@@ -37,6 +38,10 @@ class Seen:
     @property
     def happenings(self) -> list[JournalEntry]:
         return [JournalEntry(*row) for row in self.others]
+
+    @property
+    def clock(self) -> Clock:
+        return clock_of(self.values, self.happenings)
 
     @property
     def values(self) -> ReportValues:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import choosing, reading, showing, trial_list
 from tuner.analysis import StudyView, best_trial, counts
@@ -23,6 +26,7 @@ LIVE = {StudyState.RUNNING: 2.0, StudyState.UNFINISHED: 10.0}
 """Seconds between two looks at a study that may go on."""
 
 ALONG: dict[str, Axis] = {"trials": "trials", "time": "seconds", "resource": "units"}
+QUIET: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off"}
 SCALES = ("auto", "linear", "log")
 GROUPS = 50
 """So many kinds of failure are shown."""
@@ -41,13 +45,14 @@ def _live(name: str, state: StudyState) -> None:
     study = reading.view(name)
     if study.record.state is not state:
         st.rerun()  # so that it is looked at as often as it now needs
-    _header(study)
+    time, share = _header(study)
     if not study.trials:
         showing.nothing("This study has no trials yet.", "They appear here as soon as its workers have started.")
     else:
         _best(study)
         st.subheader("Trials")
         trial_list.show(study)
+    _time(study, time, share)
     sections = {"Rungs": _rungs, "Workers": _workers, "Failures": _failures, "Events": _events, "Spec": _spec}
     tabs = st.tabs(list(sections), key="section", bind="query-params")
     for tab, section in zip(tabs, sections.values(), strict=True):
@@ -56,9 +61,9 @@ def _live(name: str, state: StudyState) -> None:
                 section(study)
 
 
-def _header(study: StudyView) -> None:
+def _header(study: StudyView) -> tuple[DeltaGenerator, DeltaGenerator]:
+    """How the study stands; the places of its running time and its progress, which take longer to work out."""
     spec, record = study.spec, study.record
-    stands = reading.worked_out(progress_of, study)
     best = best_trial(study.trials, spec.metric)
     by_state = ", ".join(f"{count:,} {state}" for state, count in counts(study.trials).items() if count)
     limit = f" of {study.budget.trials:,}" if study.budget.trials else ""
@@ -69,18 +74,23 @@ def _header(study: StudyView) -> None:
         + (f" · {showing.plain(record.reason)}" if record.reason else "")
     )
     state, value, trials, spent, time = st.columns([1, 1, 1.4, 1, 1])
-    quiet = {"delta_color": "off", "delta_arrow": "off"}
     owner = f"process {record.holder.pid} on {record.holder.host}" if record.holder else "nobody runs it"
-    state.metric("State", record.state.value, owner if record.state in LIVE else None, **quiet)
+    state.metric("State", record.state.value, owner if record.state in LIVE else None, **QUIET)
     where = f"trial {best.number}, {unit} {best.resource}" if best else "no value yet"
-    value.metric(f"Best {showing.plain(spec.metric.name)}", showing.number(best and best.value), where, **quiet)
-    trials.metric("Trials", f"{len(study.trials):,}{limit}", by_state or None, **quiet)
+    value.metric(f"Best {showing.plain(spec.metric.name)}", showing.number(best and best.value), where, **QUIET)
+    trials.metric("Trials", f"{len(study.trials):,}{limit}", by_state or None, **QUIET)
     of_epochs = f"of {study.budget.epochs:,}" if study.budget.epochs else None
-    spent.metric(f"{unit.capitalize()}s spent", f"{stands.units:,}", of_epochs, **quiet)
+    units = sum(trial.resource for trial in study.trials)
+    spent.metric(f"{unit.capitalize()}s spent", f"{units:,}", of_epochs, **QUIET)
+    return time.empty(), st.empty()
+
+
+def _time(study: StudyView, time: DeltaGenerator, share: DeltaGenerator) -> None:
+    stands = reading.worked_out(progress_of, study)
     left = f"about {showing.duration(stands.seconds_left)} left" if stands.seconds_left else None
-    time.metric("Running time", showing.duration(stands.seconds), left, **quiet)
-    if record.state in LIVE:
-        st.progress(stands.share, f"{stands.share:.0%} of the budget")
+    time.metric("Running time", showing.duration(stands.seconds), left, **QUIET)
+    if study.record.state in LIVE:
+        share.progress(stands.share, f"{stands.share:.0%} of the budget")
 
 
 def _best(study: StudyView) -> None:
@@ -116,7 +126,6 @@ def _rungs(study: StudyView) -> None:
             "With `scheduler: {name: asha}` or `hyperband` trials are judged at rungs, and this is where it shows.",
         )
         return
-    table = reading.worked_out(rungs_table, study)
     left, right, _ = st.columns([1, 2, 1])
     bracket = 0
     if len(climbed) > 1:
@@ -133,6 +142,7 @@ def _rungs(study: StudyView) -> None:
         "Scale of values", SCALES, default="auto", required=True, key="rung-scale", bind="query-params"
     )
     values = reading.worked_out(rung_values, study)
+    table = rungs_table(study, values)
     values = values[values["bracket"] == bracket]
     table = table[table["bracket"] == bracket].drop(columns="bracket")
     if values.empty:

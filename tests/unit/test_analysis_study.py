@@ -9,17 +9,16 @@ from by_hand import study_spec
 from seen import Seen, climb, issued, trial
 
 from tuner.analysis.best_so_far import best_so_far, study_trace, trial_ends
-from tuner.analysis.clock import clock_of
 from tuner.analysis.rungs import rung_values, rungs_table
 from tuner.analysis.timeline import merged, timeline, workers
 from tuner.records import Failure, FailureKind
 
 
 def test_the_time_between_two_sessions_is_nobodys():
-    clock = clock_of(climb())
+    clock = climb().clock
     assert clock.total == 12.0
     assert clock.at([0.0, 100.0, 108.0, 300.0, 508.0, 510.0, 999.0]).tolist() == [0, 0, 8, 8, 8, 10, 12]
-    assert clock_of(Seen()).total == 0.0
+    assert Seen().clock.total == 0.0
 
 
 def test_the_best_so_far_is_of_those_that_went_furthest():
@@ -65,7 +64,7 @@ def test_rungs_say_who_arrived_and_what_became_of_them():
         [0, 1, 3, 0.7, "waits"],
         [0, 3, 1, 0.6, "went on"],
     ]
-    table = rungs_table(climb()).set_index("rung")
+    table = rungs_table(climb(), rung_values(climb())).set_index("rung")
     assert table["n_arrived"].to_dict() == {1: 3, 3: 1, 9: 0}
     assert table["n_went_on"].to_dict() == {1: 1, 3: 1, 9: 0}
     assert table.loc[1, ["best", "median"]].tolist() == [0.5, 0.7]
@@ -75,9 +74,9 @@ def test_rungs_say_who_arrived_and_what_became_of_them():
 def test_hyperbands_brackets_have_rungs_of_their_own_and_other_schedulers_none():
     seen = climb()
     seen.spec = study_spec(scheduler={"name": "hyperband", "max_resource": 9})
-    assert rungs_table(seen)["rung"].tolist() == [1, 3, 9, 3, 9, 9]
+    assert rungs_table(seen, rung_values(seen))["rung"].tolist() == [1, 3, 9, 3, 9, 9]
     seen.spec = study_spec(scheduler={"name": "median", "max_resource": 9})
-    assert rungs_table(seen).empty
+    assert rungs_table(seen, rung_values(seen)).empty
     assert rung_values(seen).empty
 
 
@@ -86,7 +85,7 @@ def test_the_last_rung_is_where_trials_are_complete():
     seen.trials = [trial(0, "complete", 9, 0.5), trial(1, "failed", 9)]
     last = rung_values(seen)
     assert last[last["rung"] == 9]["fate"].tolist() == ["complete", "failed"]
-    assert rungs_table(seen)["n_not_finite"].tolist() == [1, 1, 1]
+    assert rungs_table(seen, rung_values(seen))["n_not_finite"].tolist() == [1, 1, 1]
 
 
 def test_segments_end_with_their_last_report_with_the_journals_word_or_now():

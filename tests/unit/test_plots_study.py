@@ -37,12 +37,12 @@ def test_thinning_keeps_the_extremes_and_the_order():
 
 
 def test_rungs_are_columns_of_marks_with_their_counts_below():
-    drawn = rungs_figure(rung_values(climb()), rungs_table(climb()), "epoch", "loss", log_y=False)
+    drawn = rungs_figure(rung_values(climb()), rungs_table(climb(), rung_values(climb())), "epoch", "loss", log_y=False)
     assert [trace.name for trace in drawn.data] == ["ways", "went on", "waits", "stopped", "median"]
     assert drawn.layout.xaxis.title.text == "rung [epochs]"
     assert drawn.layout.xaxis.ticktext[0] == "1<br>3 arrived<br>1 went on"
     assert drawn.layout.xaxis.ticktext[-1] == "9<br>0 arrived"
-    empty = rungs_figure(rung_values(Seen()), rungs_table(Seen()), "epoch", "loss", log_y=True)
+    empty = rungs_figure(rung_values(Seen()), rungs_table(Seen(), rung_values(Seen())), "epoch", "loss", log_y=True)
     assert len(empty.data) == 0
 
 
@@ -50,7 +50,7 @@ def test_many_marks_are_thinned_in_each_rung():
     n = 4000
     seen = Seen([(i + 2, 1.0, i, 0, 1, float(i)) for i in range(n)], [(1, 0.0, issued(0))])
     seen.trials = [trial(i, "pruned", 1, float(i)) for i in range(n)]
-    drawn = rungs_figure(rung_values(seen), rungs_table(seen), "epoch", "loss", log_y=False)
+    drawn = rungs_figure(rung_values(seen), rungs_table(seen, rung_values(seen)), "epoch", "loss", log_y=False)
     assert drawn.data[0].name == "stopped (3,000 of 4,000 drawn)"
 
 

@@ -6,19 +6,19 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tuner.analysis.clock import clock_of
 from tuner.analysis.comparison.incumbent import incumbent_curve
 from tuner.analysis.comparison.trace import Axis, Trace
+from tuner.analysis.ordering import by_trial
 from tuner.analysis.view import StudyView
 from tuner.records import TrialState
 
 Floats = npt.NDArray[np.float64]
 
 
-def study_trace(study: StudyView) -> Trace:
+def study_trace(study: StudyView, by: Axis = "seconds") -> Trace:
     """What the study saw, a row per report, as tuner.analysis.tracing.trace_of reads it from a journal; but a trial
     counts from its first report on, and the reports of a trial that has failed since have no value any more, as its
-    row has none: so the last incumbent is the study's best.
+    row has none: so the last incumbent is the study's best. Seconds are worked out only for `by` seconds; they are 0 else.
     """
     values, metric = study.values, study.spec.metric
     sign = metric.loss(1.0)
@@ -29,7 +29,7 @@ def study_trace(study: StudyView) -> Trace:
     if metric.value == "best":
         loss = pd.Series(loss).groupby(values.trial).cummin().to_numpy()
     return Trace(
-        seconds=clock_of(study).at(values.time),
+        seconds=study.clock.at(values.time) if by == "seconds" else np.zeros(len(values)),
         units=np.cumsum(_advance(values.trial, values.resource)).astype(np.float64),
         trials=np.maximum.accumulate(values.trial) + 1,
         trial=values.trial,
@@ -46,7 +46,7 @@ def best_so_far(study: StudyView, by: Axis = "trials") -> pd.DataFrame:
     Columns: spent (counted in `by`; seconds are those of running), value (of the metric), trial (whose it is),
     resource (at which). The value may get worse when a trial is the first to reach a higher resource.
     """
-    trace = study_trace(study)
+    trace = study_trace(study, by)
     curve = incumbent_curve(trace)
     with np.errstate(invalid="ignore"):  # inf - inf, before the first value
         changed = np.flatnonzero(np.diff(curve, prepend=np.inf) != 0)
@@ -75,7 +75,7 @@ def trial_ends(study: StudyView, by: Axis = "trials") -> pd.DataFrame:
     Columns: trial, spent (when its last report came, counted in `by`; with trials, its own place among them), value,
     state, resource.
     """
-    trace = study_trace(study)
+    trace = study_trace(study, by)
     last = np.full(_n_trials(study), -1)
     last[trace.trial] = np.arange(len(trace))  # of several, the last one stays
     spent = trace.spent(by)
@@ -96,7 +96,7 @@ def _n_trials(study: StudyView) -> int:
 
 def _advance(trial: npt.NDArray[np.int64], resource: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """By how much each report takes its trial further."""
-    order = np.argsort(trial, kind="stable")
+    order = by_trial(trial)
     before = np.concatenate([[0], resource[order][:-1]])
     first = np.diff(trial[order], prepend=-1) != 0
     advance = np.empty_like(resource)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tuner.analysis.tracing import begins_session
-from tuner.analysis.view import StudyView
+from tuner.store import JournalEntry, ReportValues
 
 Floats = npt.NDArray[np.float64]
 
@@ -36,9 +37,10 @@ class Clock:
         return float(self.seconds[-1]) if self.seconds.size else 0.0
 
 
-def clock_of(study: StudyView) -> Clock:
-    """The clock of a study: the seconds between its events, less those before the first event of a later session."""
-    values, happenings = study.values, study.happenings
+def clock_of(values: ReportValues, happenings: Sequence[JournalEntry]) -> Clock:
+    """The clock of a study, of its reports and all its other events: the seconds between two events that follow each
+    other, less those before the first event of a later session.
+    """
     numbers = np.concatenate([[entry.number for entry in happenings], values.number]).astype(np.int64)
     times = np.concatenate([[entry.time for entry in happenings], values.time]).astype(np.float64)
     begins = np.zeros(numbers.size, dtype=bool)

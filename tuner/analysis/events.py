@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 
-from tuner.analysis.clock import clock_of
 from tuner.analysis.tracing import begins_session
 from tuner.analysis.view import StudyView
 from tuner.records import Command, Commanded, CommandKind, Ending, Event, SegmentEnded, StudyEnded, TrialSummary
@@ -36,7 +35,7 @@ def events_table(study: StudyView) -> pd.DataFrame:
             words = f"{_words(posted.command)}; not taken up yet"
             rows.append((posted.time, "command", posted.command.trial, words))
     table = pd.DataFrame(rows, columns=["time", "kind", "trial", "what"])
-    seconds = clock_of(study).at(table["time"].to_numpy(dtype=float))
+    seconds = study.clock.at(table["time"].to_numpy(dtype=float))
     table["time"] = pd.to_datetime(table["time"].astype(float), unit="s", utc=True).dt.round("ms")
     table["trial"] = table["trial"].astype("Int64")
     table.insert(1, "seconds", seconds)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tuner.analysis.clock import clock_of
 from tuner.analysis.view import StudyView
 from tuner.schedule import make_scheduler
 from tuner.spec import Budget, StudySpec
@@ -56,7 +55,7 @@ def progress(record: StudyRecord, budget: Budget, units: int, seconds: float) ->
 def progress_of(study: StudyView) -> Progress:
     """The progress of a study as it stands."""
     units = sum(trial.resource for trial in study.trials)
-    return progress(study.record, study.budget, units, clock_of(study).total)
+    return progress(study.record, study.budget, units, study.clock.total)
 
 
 def expected_units(spec: StudySpec) -> float:

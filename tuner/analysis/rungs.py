@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tuner.analysis.ordering import by_trial
 from tuner.analysis.view import StudyView
 from tuner.records import TrialState, TrialSummary
 from tuner.schedule import rung_resources
@@ -69,13 +70,12 @@ def rung_values(study: StudyView) -> pd.DataFrame:
     return pd.concat(kept, ignore_index=True).astype(kinds) if kept else pd.DataFrame(columns=list(kinds)).astype(kinds)
 
 
-def rungs_table(study: StudyView) -> pd.DataFrame:
-    """One row per (bracket, rung), be anybody there or not.
+def rungs_table(study: StudyView, values: pd.DataFrame) -> pd.DataFrame:
+    """One row per (bracket, rung), be anybody there or not; `values` are those of `rung_values`.
 
     Columns: bracket, rung, n_arrived, n_went_on, share (that went on, of those that arrived, in 0..1; NaN at the last
     rung and where nobody arrived), best, median (of the finite values there), n_not_finite.
     """
-    values = rung_values(study)
     sign = study.spec.metric.loss(1.0)
     rows = []
     for bracket, rungs in enumerate(ladders(study)):
@@ -101,15 +101,17 @@ def _fate(trial: TrialSummary, rung: int, following: int | None) -> str:
 
 
 def _reports(study: StudyView) -> pd.DataFrame:
-    """trial, resource, value of all reports, by trial and resource; value as the spec counts it."""
+    """trial, resource, value of all reports, by trial and in order, which is that of the resource; value as the spec
+    counts it.
+    """
     values, metric = study.values, study.spec.metric
-    order = np.lexsort((values.resource, values.trial))
+    order = by_trial(values.trial)
     table = pd.DataFrame(
         {"trial": values.trial[order], "resource": values.resource[order], "value": values.value[order]}
     )
     if metric.value == "best":
-        by_trial = table["value"].groupby(table["trial"])
-        table["value"] = by_trial.cummin() if metric.direction == "minimize" else by_trial.cummax()
+        grouped = table["value"].groupby(table["trial"])
+        table["value"] = grouped.cummin() if metric.direction == "minimize" else grouped.cummax()
     return table
 
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from tuner.analysis.clock import Clock, clock_of
+from tuner.analysis.clock import Clock
 from tuner.analysis.view import StudyView
 from tuner.records import SegmentEnded, SegmentIssued
 
@@ -25,7 +25,7 @@ def timeline(study: StudyView) -> pd.DataFrame:
     else "decided", which is how most of them end: with the decision on their last report. `end` is the time of that
     report, or the last that was heard of the study.
     """
-    clock = clock_of(study)
+    clock = study.clock
     issued = [(entry.time, entry.event) for entry in study.happenings if isinstance(entry.event, SegmentIssued)]
     if not issued:
         return pd.DataFrame({name: [] for name in COLUMNS})

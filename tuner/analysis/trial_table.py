@@ -47,7 +47,8 @@ def trial_table(study: StudyView) -> pd.DataFrame:
 def chosen_rows(
     table: pd.DataFrame, text: str = "", states: Collection[str] = (), pinned: Sequence[int] = ()
 ) -> pd.DataFrame:
-    """The `pinned` trials, in that order, then the rows in one of `states` (none: any) that have every word of `text`.
+    """The `pinned` trials, in that order, then the rows in one of `states` (none: any) that have every word of `text`,
+    by rank, those without one at the end.
 
     A word is looked for, without regard to case, in state, note and `name=value` of the searched axes; `#7` is trial 7.
     """
@@ -63,9 +64,9 @@ def chosen_rows(
             else:
                 there &= searched.str.contains(word, regex=False)
     first = table.set_index("trial", drop=False).reindex([number for number in pinned if number < len(table)])
+    rest = table[there & ~table["trial"].isin(list(pinned))].sort_values("rank", kind="stable", na_position="last")
     if first.empty:
-        return table[there]
-    rest = table[there & ~table["trial"].isin(list(pinned))]
+        return rest
     return pd.concat([first.astype(table.dtypes), rest], ignore_index=True)
 
 

@@ -12,6 +12,7 @@ from tuner.spec import Budget, StudySpec
 from tuner.store import EventKind, JournalEntry, PostedCommand, Remark, StudyRecord, StudyStore
 
 if TYPE_CHECKING:
+    from tuner.analysis.clock import Clock
     from tuner.store import ReportValues
 
 
@@ -56,6 +57,13 @@ class StudyView:
     def happenings(self) -> list[JournalEntry]:
         """All events but the reports, in order."""
         return list(self._store.journal(self.name, kinds=[kind for kind in get_args(EventKind) if kind != "reported"]))
+
+    @cached_property
+    def clock(self) -> Clock:
+        """How long the study had been running at any instant."""
+        from tuner.analysis.clock import clock_of  # NumPy: not for a list
+
+        return clock_of(self.values, self.happenings)
 
     @cached_property
     def commands(self) -> list[PostedCommand]:

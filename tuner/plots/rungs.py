@@ -57,6 +57,7 @@ def rungs_figure(values: pd.DataFrame, table: pd.DataFrame, unit: str, metric: s
                 f"<extra>{fate}</extra>",
             )
     _draw_medians(drawn, table, log_y=log_y)
+    drawn.update_layout(legend={"y": 1.02, "yanchor": "bottom"}, margin={"t": 48})  # the counts are below
     drawn.update_xaxes(
         tickvals=list(range(len(rungs))), ticktext=_labels(table), range=[-0.5, len(rungs) - 0.5], showgrid=False
     )
