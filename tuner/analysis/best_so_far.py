@@ -18,7 +18,9 @@ Floats = npt.NDArray[np.float64]
 def study_trace(study: StudyView, by: Axis = "seconds") -> Trace:
     """What the study saw, a row per report, as tuner.analysis.tracing.trace_of reads it from a journal; but a trial
     counts from its first report on, and the reports of a trial that has failed since have no value any more, as its
-    row has none: so the last incumbent is the study's best. Seconds are worked out only for `by` seconds; they are 0 else.
+    row has none: so the last incumbent is the study's best.
+
+    Seconds are worked out only for `by` seconds; they are 0 else.
     """
     values, metric = study.values, study.spec.metric
     sign = metric.loss(1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -74,12 +75,12 @@ def _labels(table: pd.DataFrame) -> list[str]:
 
 def _places(values: pd.DataFrame, rungs: list[int]) -> npt.NDArray[np.float64]:
     """The rung's place, and beside it by the trial's number, so that marks do not hide each other."""
-    place: npt.NDArray[np.float64] = (
-        values["rung"].map({rung: float(index) for index, rung in enumerate(rungs)}).to_numpy(dtype=np.float64)
-    )
-    golden = (np.sqrt(5.0) - 1) / 2
+    places = {rung: float(index) for index, rung in enumerate(rungs)}
+    place = values["rung"].map(places).to_numpy(dtype=np.float64)
+    golden = (math.sqrt(5.0) - 1) / 2
     beside: npt.NDArray[np.float64] = (values["trial"].to_numpy(dtype=np.float64) * golden) % 1.0 - 0.5
-    return place + 0.5 * beside
+    found: npt.NDArray[np.float64] = place + 0.5 * beside
+    return found
 
 
 def _thin(values: pd.DataFrame) -> pd.DataFrame:
