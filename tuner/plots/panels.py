@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 
 from tuner.plots.style import Figure, axis, figure
 
-GAP = 0.075
+GAP = 0.1
 """Between columns, as a share of the width."""
 
 
@@ -28,6 +28,7 @@ def panels_figure(
     `height` is a panel's, in pixels. Zooming along x moves all of them. With `legends` each panel has a legend of its
     own above it (`legend_of`), else the figure has one on its right.
     """
+    y = y or [""]
     columns = min(columns, len(y))
     rows = -(-len(y) // columns)
     between = 62 if legends else 44
