@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tuner.analysis.leaderboard import best_trial
 from tuner.analysis.positions import OFF, positions, text, value_at
 from tuner.analysis.view import StudyView
-from tuner.space import Axis, Choice, Float
+from tuner.space import Axis, Choice, Float, Int
 
 BINS: Final = 20
 """An axis of numbers is cut into so many equal parts, in its own scale."""
@@ -25,9 +25,10 @@ def coverage(study: StudyView) -> pd.DataFrame:
     One row per axis of the space. Columns: axis; trials, how many have it; off, in how many it is off; values, how many
     different ones; evenness, the effective number of parts that were sampled over the number of parts, exp(entropy)
     over BINS parts or the values there are (1 is even; evenly random trials come near it once there are some for each
-    part); hole_from, hole_to, the values around the largest stretch without a trial, as text ("" for a choice); hole,
-    its share of the axis in its own scale, in 0..1; hole_chance, how often evenly random trials leave one as large (NaN
-    for axes of steps and choices); untried, the values of a choice, and "off", that no trial had.
+    part); hole_from, hole_to, the values around the largest stretch without a trial, as text ("" for a choice, and for
+    an axis of BINS numbers at most); hole, its share of the axis in its own scale, in 0..1; hole_chance, how often
+    evenly random trials leave one as large (NaN for axes of steps and choices); untried, the values of such axes, and
+    "off", that no trial had.
     """
     placed = positions(study.trials, study.spec.space)
     rows = [_row(name, axis, placed[name].to_numpy()) for name, axis in study.spec.space.items()]
@@ -84,7 +85,7 @@ def _row(name: str, axis: Axis, places: NDArray[np.float64]) -> tuple[object, ..
     evenness = _perplexity(counts) / len(counts) if counts.sum() else math.nan
     off = int((there == OFF).sum())
     head = (name, len(there), off, len(np.unique(there)), evenness)
-    if isinstance(axis, Choice):
+    if isinstance(axis, Choice) or _listed(axis):
         untried = [label for label, count in zip(labels, counts, strict=True) if not count]
         return (*head, "", "", math.nan, math.nan, ", ".join(untried))
     numbers = np.sort(there[there != OFF])
@@ -94,6 +95,12 @@ def _row(name: str, axis: Axis, places: NDArray[np.float64]) -> tuple[object, ..
     chance = _chance(float(widths[at]), len(numbers)) if isinstance(axis, Float) and axis.step is None else math.nan
     ends = (text(_shown(axis, float(edges[at]))), text(_shown(axis, float(edges[at + 1]))))
     return (*head, *ends, float(widths[at]), chance, "off" if axis.none and not off else "")
+
+
+def _listed(axis: Float | Int) -> bool:
+    """Whether an axis of numbers has so few that each is a part of its own."""
+    size = axis.cardinality()
+    return size is not None and size - axis.none <= BINS
 
 
 def _shown(axis: Axis, place: float) -> float | int:
@@ -115,9 +122,8 @@ def _parts(axis: Axis, places: NDArray[np.float64]) -> tuple[list[str], NDArray[
     if isinstance(axis, Choice):
         return [text(value) for value in axis.values], np.bincount(there.astype(np.int64), minlength=len(axis.values))
     numbers = there[there != OFF]
-    size = axis.cardinality()
-    if size is not None and size - axis.none <= BINS:
-        values = [value for value in axis.grid(size) if value is not None]
+    if _listed(axis):
+        values = [value for value in axis.grid(BINS) if value is not None]
         labels = [text(value) for value in values]
         cells = np.rint(numbers * (len(values) - 1)).astype(np.int64) if not axis.log else _nearest(axis, numbers)
         counts = np.bincount(np.clip(cells, 0, len(values) - 1), minlength=len(values))

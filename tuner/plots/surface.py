@@ -21,6 +21,7 @@ def surface_figure(found: Surface, space: SearchSpace, x: str, y: str, metric: s
     if not found.grid.empty:
         drawn.add_trace(_surface(found, all(not isinstance(space[name], Choice) for name in (x, y))))
     points = found.points
+    bar = {"title": {"text": "rank"}, "tickvals": [0, 0.5, 1], "ticktext": ["best", "middle", "worst"], "thickness": 12}
     places = [_spread(points, along, space[name]) for along, name in (("x", x), ("y", y))]
     drawn.add_scatter(
         x=places[0],
@@ -28,7 +29,11 @@ def surface_figure(found: Surface, space: SearchSpace, x: str, y: str, metric: s
         mode="markers",
         marker={
             "color": points["rank"],
-            "coloraxis": "coloraxis",
+            "colorscale": RANKS,
+            "reversescale": True,
+            "cmin": 0,
+            "cmax": 1,
+            "colorbar": bar,
             "size": 9,
             "line": {"width": 1.2, "color": "#FFFFFF"},
         },
@@ -42,17 +47,15 @@ def surface_figure(found: Surface, space: SearchSpace, x: str, y: str, metric: s
     for update, name in ((drawn.update_xaxes, x), (drawn.update_yaxes, y)):
         if not isinstance(space[name], Choice):
             update(range=[-0.03, 1.03])  # trials with an axis that is off are not here
-    bar = {"title": {"text": "rank"}, "tickvals": [0, 0.5, 1], "ticktext": ["best", "middle", "worst"], "thickness": 12}
-    drawn.update_layout(
-        coloraxis={"colorscale": RANKS, "cmin": 0, "cmax": 1, "reversescale": True, "colorbar": bar},
-        margin={"t": 16},
-    )
+    drawn.update_layout(margin={"t": 16})
     return drawn
 
 
 def _surface(found: Surface, smooth: bool) -> Any:
     table = found.grid.pivot_table(index="y", columns="x", values="rank", dropna=False)
-    common = {"x": table.columns, "y": table.index, "z": table.to_numpy(), "coloraxis": "coloraxis", "opacity": 0.55}
+    # A colour axis shared with points sends Plotly round in circles: it takes it for incompatible.
+    colours = {"colorscale": RANKS, "reversescale": True, "zmin": 0, "zmax": 1, "showscale": False}
+    common = {"x": table.columns, "y": table.index, "z": table.to_numpy(), "opacity": 0.55, **colours}
     hover = "expected rank %{z:.2f} (0 the best)<extra></extra>"
     if not smooth:
         return go.Heatmap(**common, hovertemplate=hover)
