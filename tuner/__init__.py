@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tuner import plots as plots
     from tuner.analysis.compared import Comparison
     from tuner.api import resume, run, study
     from tuner.errors import StopTrial, TunerError, UserMistake
@@ -98,8 +99,14 @@ __all__ = [
 ]
 
 
+_ROOMS = ("plots",)
+"""Modules that are reached by their name, and are no part of `from tuner import *`."""
+
+
 def __getattr__(name: str) -> Any:
     """Load a public name when it is first used (PEP 562)."""
+    if name in _ROOMS:
+        return importlib.import_module(f"tuner.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'tuner' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)
@@ -108,4 +115,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*__all__, *_ROOMS, "__version__"]

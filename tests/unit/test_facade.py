@@ -10,7 +10,7 @@ import pytest
 
 import tuner
 
-HEAVY = ("ray", "torch", "optuna", "sqlalchemy", "pandas")
+HEAVY = ("ray", "torch", "optuna", "sqlalchemy", "pandas", "plotly", "streamlit")
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ print("loaded:", *(set({HEAVY!r}) & sys.modules.keys()))
 
 
 def test_all_is_what_dir_shows():
-    assert set(dir(tuner)) == {*tuner.__all__, "__version__"}
+    assert set(dir(tuner)) == {*tuner.__all__, "plots", "__version__"}
     assert tuner.__all__ == sorted(tuner.__all__)
     assert len(set(tuner.__all__)) == len(tuner.__all__)
 
@@ -64,3 +64,8 @@ def test_star_imports_what_all_names():
     space = {}
     exec("from tuner import *", space)
     assert set(tuner.__all__) <= space.keys()
+
+
+def test_figures_are_reached_by_name():
+    program = "import sys, tuner; assert callable(tuner.plots.plot_curves); assert 'plotly' in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)

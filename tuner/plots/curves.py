@@ -88,6 +88,8 @@ def _line(
 def _mark(drawn: Figure, rows: pd.DataFrame, panels: list[str]) -> None:
     for place, panel in enumerate(panels):
         here = rows[rows["panel"] == panel]
+        if here.empty:
+            continue
         drawn.add_scatter(
             x=here["x"],
             y=here["smooth"],
@@ -98,6 +100,6 @@ def _mark(drawn: Figure, rows: pd.DataFrame, panels: list[str]) -> None:
             hovertemplate="%{text}<extra>trial %{customdata}</extra>",
             name="event",
             legendgroup="event",
-            showlegend=place == 0 and len(rows) > 0,
+            showlegend=panel == rows["panel"].iloc[0],
             **axes_of(place),
         )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from tuner import analysis
+from tuner.analysis.in_html import study_html
 from tuner.errors import StudyNotFound
-from tuner.records import CommandKind, Details, Report, TrialState, TrialSummary
+from tuner.records import Details, Report, TrialSummary
 from tuner.spec import Budget, StudySpec
 from tuner.store import StudyRecord, StudyStore
 from tuner.workflows.kept import Which, find_checkpoint, load_checkpoint
@@ -27,6 +27,10 @@ class Study:
         self.name = name
         self.spec: StudySpec = store.study(name).spec
 
+    def view(self) -> analysis.StudyView:
+        """The study as it stands now, for tables and figures of one moment (tuner.analysis, tuner.plots)."""
+        return analysis.StudyView(self._store, self.name)
+
     @property
     def record(self) -> StudyRecord:
         """Its row: state, times, who is writing it."""
@@ -40,11 +44,7 @@ class Study:
     @property
     def budget(self) -> Budget:
         """The spec's budget, as people have extended it since."""
-        extended = self.spec.budget
-        for posted in self._store.commands(self.name):
-            if posted.command.kind is CommandKind.EXTEND:
-                extended = extended.model_copy(update=dict(posted.command.budget or {}))
-        return extended
+        return self.view().budget
 
     @property
     def folder(self) -> Path:
@@ -54,12 +54,7 @@ class Study:
     @property
     def trials(self) -> list[TrialSummary]:
         """All trials, by number. Where nobody runs the study any more, none is told as running: it waits to go on."""
-        trials = self._store.trials(self.name)
-        if self.record.holder is not None:
-            return trials
-        return [
-            replace(trial, state=TrialState.WAITING) if trial.state is TrialState.RUNNING else trial for trial in trials
-        ]
+        return self.view().trials
 
     @property
     def best(self) -> TrialSummary:
@@ -151,3 +146,7 @@ class Study:
 
     def __repr__(self) -> str:
         return f"<Study {self.name}: {self.state}, {len(self.trials)} trials>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return study_html(self.view())
