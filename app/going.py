@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 _PAGES = "pages of the explorer"
+_CHOICES = "choices for the next page"
 
 
 def know(pages: Iterable[Any]) -> None:
@@ -16,8 +17,17 @@ def know(pages: Iterable[Any]) -> None:
     st.session_state[_PAGES] = {page.url_path: page for page in others} | {"": first}
 
 
-def to(path: str, address: Mapping[str, str | list[str]]) -> None:
-    """Leave this page for another one, whose choices `address` gives. Nothing happens where it is shown alone."""
+def to(path: str, choices: Mapping[str, Any]) -> None:
+    """Leave this page for another one, whose widgets have the values `choices` by their keys, and the address with
+    them. Nothing happens where a page is shown alone.
+    """
     page = st.session_state.get(_PAGES, {}).get(path)
     if page is not None:
-        st.switch_page(page, query_params=dict(address))
+        st.session_state[_CHOICES] = dict(choices)
+        st.switch_page(page, query_params={})  # an address with the choices is refused: widgets of this page hold some
+
+
+def arrive() -> None:
+    """Make the choices that the reader was sent here with: before any widget is there."""
+    for key, value in st.session_state.pop(_CHOICES, {}).items():
+        st.session_state[key] = value

@@ -71,6 +71,7 @@ def main() -> None:
         for section, listed in PAGES.items()
     }
     going.know(page for listed in pages.values() for page in listed)
+    going.arrive()
     st.navigation(pages).run()
 
 

@@ -132,12 +132,12 @@ def _lead_on(study: StudyView, chosen: list[int], pinned: list[int]) -> None:
         disabled=len(chosen) > COMPARED,
         help=f"{COMPARED} at the most." if len(chosen) > COMPARED else None,
     ):
-        going.to("compare", {"study": study.name, "trials": [str(number) for number in chosen]})
+        going.to("compare", {"study": study.name, "trials": ", ".join(map(str, chosen))})
     label = "Training dynamics" if several else f"Dynamics of trial {chosen[0]}"
     if dynamics.button(
         label, icon=":material/ecg_heart:", disabled=several, help="Of one trial at a time." if several else None
     ):
-        going.to("dynamics", {"study": study.name, "trial": str(chosen[0])})
+        going.to("dynamics", {"study": study.name, "trial": chosen[0]})
     more = [*pinned, *(number for number in chosen if number not in pinned)]
     pin.button("Pin", icon=":material/keep:", on_click=_pin, args=(more,), disabled=more == pinned)
     fewer = [number for number in pinned if number not in chosen]

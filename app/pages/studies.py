@@ -37,7 +37,7 @@ def _live() -> None:
 
 def _studies(outlines: list[StudyOutline]) -> None:
     runs = {run.study for run in reading.store().comparisons.runs()}
-    left, middle, right = st.columns([3, 3, 2], vertical_alignment="bottom")
+    left, right = st.columns([3, 1], vertical_alignment="center")
     text = left.text_input(
         "Search",
         key="find-study",
@@ -46,7 +46,8 @@ def _studies(outlines: list[StudyOutline]) -> None:
         label_visibility="collapsed",
         icon=":material/search:",
     )
-    states = middle.pills(
+    everything = runs and right.toggle("Runs of comparisons, too", key="runs", bind="query-params")
+    states = st.pills(
         "State",
         [*(state.value for state in StudyState), UNREADABLE],
         selection_mode="multi",
@@ -54,7 +55,6 @@ def _studies(outlines: list[StudyOutline]) -> None:
         bind="query-params",
         label_visibility="collapsed",
     )
-    everything = runs and right.toggle("Runs of comparisons, too", key="runs", bind="query-params")
     listed = [outline for outline in outlines if everything or outline.name not in runs]
     table = studies_table(listed, runs, {o.name: known for o in listed if (known := _progress(o)) is not None})
     found = matching(table, text or "", tuple(states))
@@ -87,10 +87,16 @@ def _table(found: pd.DataFrame) -> None:
         "share": column.ProgressColumn("progress", format="percent", min_value=0.0, max_value=1.0, color="blue"),
         "best": column.NumberColumn("best", format="%.5g"),
         "metric": column.TextColumn("metric"),
-        "curve": column.LineChartColumn("best so far", help="Over the trials that have a value, by number."),
+        "curve": column.LineChartColumn(
+            "best so far", color="blue", help="Over the trials that have a value, by number."
+        ),
         "left": column.TextColumn("time left"),
-        "trials": column.NumberColumn("trials"),
-        **{state.value: column.NumberColumn(state.value) for state in TrialState if found[state.value].any()},
+        "trials": column.NumberColumn("trials", width="small"),
+        **{
+            state.value: column.NumberColumn(state.value, width="small")
+            for state in TrialState
+            if found[state.value].any()
+        },
         "owner": column.TextColumn("owner", help="Who writes the study now."),
         "updated": column.DatetimeColumn("updated (UTC)", format="YYYY-MM-DD HH:mm:ss"),
         "message": column.TextColumn("message", help="Why it ended, or why it cannot be read.", width="large"),
@@ -98,7 +104,7 @@ def _table(found: pd.DataFrame) -> None:
     if found["run"].any():
         looks["run"] = column.CheckboxColumn("run of a comparison")
     left = [showing.duration(seconds) if seconds == seconds else "" for seconds in found["seconds_left"]]
-    shown = found.assign(left=left)
+    shown = found.assign(left=left, share=found["share"].round(2))
     chosen = showing.table(
         shown[list(looks)],
         "studies",

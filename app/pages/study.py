@@ -12,7 +12,7 @@ from tuner.analysis import StudyView, best_trial, counts
 from tuner.analysis.best_so_far import best_so_far, trial_ends
 from tuner.analysis.comparison import Axis
 from tuner.analysis.events import events_table, failures_table
-from tuner.analysis.progress import progress_of
+from tuner.analysis.progress import Progress, progress_of
 from tuner.analysis.rungs import ladders, rung_values, rungs_table
 from tuner.analysis.scales import suits_log
 from tuner.analysis.timeline import merged, timeline, workers
@@ -65,7 +65,7 @@ def _header(study: StudyView) -> tuple[DeltaGenerator, DeltaGenerator]:
     """How the study stands; the places of its running time and its progress, which take longer to work out."""
     spec, record = study.spec, study.record
     best = best_trial(study.trials, spec.metric)
-    by_state = ", ".join(f"{count:,} {state}" for state, count in counts(study.trials).items() if count)
+    by_state = " · ".join(f"{count:,} {state}" for state, count in counts(study.trials).items() if count)
     limit = f" of {study.budget.trials:,}" if study.budget.trials else ""
     unit = spec.scheduler.unit
     st.caption(
@@ -73,24 +73,39 @@ def _header(study: StudyView) -> tuple[DeltaGenerator, DeltaGenerator]:
         f"{spec.metric.direction} {showing.plain(spec.metric.name)}"
         + (f" · {showing.plain(record.reason)}" if record.reason else "")
     )
-    state, value, trials, spent, time = st.columns([1, 1, 1.4, 1, 1])
+    state, value, trials, spent, time = st.columns(5)
     owner = f"process {record.holder.pid} on {record.holder.host}" if record.holder else "nobody runs it"
     state.metric("State", record.state.value, owner if record.state in LIVE else None, **QUIET)
     where = f"trial {best.number}, {unit} {best.resource}" if best else "no value yet"
     value.metric(f"Best {showing.plain(spec.metric.name)}", showing.number(best and best.value), where, **QUIET)
-    trials.metric("Trials", f"{len(study.trials):,}{limit}", by_state or None, **QUIET)
+    trials.metric("Trials", f"{len(study.trials):,}{limit}")
     of_epochs = f"of {study.budget.epochs:,}" if study.budget.epochs else None
     units = sum(trial.resource for trial in study.trials)
     spent.metric(f"{unit.capitalize()}s spent", f"{units:,}", of_epochs, **QUIET)
-    return time.empty(), st.empty()
+    if by_state:
+        st.caption(by_state)
+    places = (time.empty(), st.empty())
+    _show_time(study, st.session_state.get(_stood(study)), *places)
+    return places
+
+
+def _stood(study: StudyView) -> str:
+    return f"progress of {study.name}"
 
 
 def _time(study: StudyView, time: DeltaGenerator, share: DeltaGenerator) -> None:
-    stands = reading.worked_out(progress_of, study)
-    left = f"about {showing.duration(stands.seconds_left)} left" if stands.seconds_left else None
-    time.metric("Running time", showing.duration(stands.seconds), left, **QUIET)
-    if study.record.state in LIVE:
-        share.progress(stands.share, f"{stands.share:.0%} of the budget")
+    """Work out how far the study is, and show it."""
+    stands = st.session_state[_stood(study)] = reading.worked_out(progress_of, study)
+    _show_time(study, stands, time, share)
+
+
+def _show_time(study: StudyView, stands: Progress | None, time: DeltaGenerator, share: DeltaGenerator) -> None:
+    """What was worked out last, so that nothing moves while it is worked out again; room for it, if nothing was."""
+    live = study.record.state in LIVE
+    left = f"about {showing.duration(stands.seconds_left)} left" if stands and stands.seconds_left else None
+    time.metric("Running time", showing.duration(stands.seconds) if stands else "...", left, **QUIET)
+    if live:
+        share.progress(stands.share if stands else 0.0, f"{stands.share:.0%} of the budget" if stands else "...")
 
 
 def _best(study: StudyView) -> None:
@@ -102,7 +117,7 @@ def _best(study: StudyView) -> None:
         list(ALONG),
         default="trials",
         required=True,
-        key="along",
+        key="over",
         bind="query-params",
         format_func=lambda along: f"{unit}s" if along == "resource" else along,
     )
