@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import streamlit as st
 
 from app import choosing, reading, showing
-from tuner.analysis.bands import bands, runs_so_far
+from tuner.analysis.bands import bands, runs_so_far, view_of
 from tuner.analysis.compared import Comparison
 from tuner.analysis.comparison import Axis
 from tuner.analysis.rankings import groups, least_repeats, pairs, ranks
@@ -70,8 +71,9 @@ def _verdict(comparison: Comparison) -> None:
 def _summary(comparison: Comparison) -> None:
     metric, numbers = comparison.plan.spec.metric.name, st.column_config.NumberColumn
     unit = _unit(comparison, comparison.findings.budget[0])
+    table = reading.worked_out(_table, comparison)
     showing.table(
-        reading.worked_out(_table, comparison),
+        table.assign(budget=table["budget"].map(_or_never)),
         f"{comparison.name}-methods",
         hide_index=True,
         column_config={
@@ -82,16 +84,20 @@ def _summary(comparison: Comparison) -> None:
             "regret_low": None,
             "regret_high": None,
             "rank": numbers("average rank", format="%.2f"),
-            "budget": numbers(
+            "budget": st.column_config.TextColumn(
                 f"as good as {comparison.findings.baseline} after [{unit}]",
-                format="%.4g",
-                help="As the median run of that method at its end. Infinite: fewer than half of the runs get there.",
+                alignment="right",
+                help="As the median run of that method at its end. Never: fewer than half of the runs get there.",
             ),
-            "ratio": numbers("of its budget", format="percent"),
+            "ratio": None,
             "ratio_low": None,
             "ratio_high": None,
         },
     )
+
+
+def _or_never(budget: float) -> str:
+    return "never" if budget == math.inf else showing.number(budget, 4)
 
 
 def _table(comparison: Comparison) -> Any:
@@ -99,8 +105,7 @@ def _table(comparison: Comparison) -> Any:
 
 
 def _unit(comparison: Comparison, by: Axis) -> str:
-    virtual = "virtual " if comparison.plan.replay is not None else ""
-    return {"trials": "trials", "units": f"{comparison.plan.spec.scheduler.unit}s", "seconds": f"{virtual}seconds"}[by]
+    return f"{comparison.plan.spec.scheduler.unit}s" if by == "units" else by
 
 
 def _title(comparison: Comparison, by: Axis) -> str:
@@ -135,6 +140,7 @@ def _so_far(comparison: Comparison) -> None:
         runs=reading.worked_out(runs_so_far, comparison, by) if single else None,
         log_x="x" in logs,
         log_y="y" in logs,
+        view=view_of(table),
     )
     showing.figure(drawn, f"{comparison.name}-so-far", table=table)
     if table["low"].isna().all():
@@ -143,7 +149,7 @@ def _so_far(comparison: Comparison) -> None:
         st.caption(
             "Medians over repeats, with the 95 % interval of the median as a band. Best so far is among the trials at "
             "the highest resource that any had reached. A line ends with its method's longest run; shorter runs keep "
-            "their last value."
+            "their last value. The figure opens on what comes after the first quarter: a double click shows all."
         )
 
 
@@ -178,17 +184,18 @@ def _target(comparison: Comparison) -> None:
     with picture:
         colours = colours_of(list(comparison.plan.methods))
         showing.figure(reach_figure(curves, colours, _title(comparison, by)), f"{comparison.name}-reach", table=curves)
-    unit, numbers = _unit(comparison, by), st.column_config.NumberColumn
+    unit, texts = _unit(comparison, by), st.column_config.TextColumn
     with table:
+        found = reading.worked_out(reach_medians, comparison, target, by)
         showing.table(
-            reading.worked_out(reach_medians, comparison, target, by),
+            found.assign(**{column: found[column].map(_or_never) for column in ("median", "low", "high")}),
             f"{comparison.name}-target",
             hide_index=True,
             column_config={
-                "reached": numbers("reached it"),
-                "median": numbers(f"median {unit}", format="%.4g"),
-                "low": numbers("95 % from", format="%.4g"),
-                "high": numbers("to", format="%.4g"),
+                "reached": "reached it",
+                "median": texts(f"median {unit}", alignment="right"),
+                "low": texts("95 % from", alignment="right"),
+                "high": texts("to", alignment="right"),
             },
         )
         st.caption("Kaplan and Meier's median: runs that did not reach it count as far as they went.")
@@ -256,7 +263,10 @@ def _spread(comparison: Comparison) -> None:
         counted = "trials" if weight == "trials" else f"{unit}s"
         drawn = spread_figure(table, space, axes, colours_of(list(comparison.plan.methods)), counted)
         showing.figure(drawn, f"{comparison.name}-spread", table=table)
-        st.caption("All repeats of a method together, also what a run began beyond its budget.")
+        st.caption(
+            "All repeats of a method together, also what a run began beyond its budget. "
+            "Each panel has a scale of its own."
+        )
     if len(names) > 1:
         _plane(comparison, names)
 

@@ -85,8 +85,9 @@ def test_it_survives(shown, store, parts):
 def test_a_link_reopens_the_view(shown, store):
     compared(store)
     page = shown(
-        "strategies", along="seconds", log=["x"], runs="true", target="1.5", **{"in": "units"}, by="units", x="layers"
+        "strategies", along="seconds", log=["x"], runs="true", target="1.5", **{"in": "epochs"}, by="epochs", x="layers"
     )
+    assert [control.value for control in page.get("button_group")] == ["seconds", ["x"], "units", "units"]
     assert page.number_input[0].value == 1.5
     assert page.selectbox(key="x").value == "layers"
     assert page.toggle(key="runs").value

@@ -51,3 +51,18 @@ def bands(comparison: Comparison, by: Axis) -> pd.DataFrame:
     columns = ["method", "budget", "runs", "median", "low", "high"]
     made = pd.DataFrame(rows, columns=columns).astype({"median": np.float64})
     return made.assign(median=made["median"].where(np.isfinite(made["median"])))
+
+
+def view_of(bands: pd.DataFrame) -> tuple[float, float] | None:
+    """The values that a figure of them opens on, with a margin of a twentieth: the medians after the first quarter of
+    what was spent, for at the start they are so much worse that nothing else could be seen, and the intervals at the
+    end. None without medians.
+    """
+    later = bands.loc[bands["budget"] >= bands["budget"].max() / 4, "median"].dropna()
+    if later.empty:
+        return None
+    ends = bands.groupby("method").tail(1)[["low", "high"]].to_numpy(dtype=np.float64).ravel()
+    shown = np.concatenate([later.to_numpy(dtype=np.float64), ends[np.isfinite(ends)]])
+    low, high = float(shown.min()), float(shown.max())
+    margin = (high - low) / 20 or abs(low) / 20 or 1.0
+    return low - margin, high + margin

@@ -13,19 +13,20 @@ from tuner.plots.axes import drawn_at, of_figure
 from tuner.plots.style import figure, plain, translucent
 from tuner.space import SearchSpace
 
-MOST = 3
+MOST = 4
 """Panels of a plane side by side."""
 
 
 def spread_figure(
     table: pd.DataFrame, space: SearchSpace, axes: Sequence[str], colours: dict[str, str], counted: str
 ) -> go.Figure:
-    """The table `spread` of tuner.analysis.spread: a row of panels per method, a column per axis; bars are shares.
+    """The table `spread` of tuner.analysis.spread: a row of panels per method, a column per axis; bars are shares,
+    and each panel has its own scale.
 
     `counted` says of what they are shares.
     """
     methods = list(dict.fromkeys(table["method"]))
-    drawn = _panels(len(methods), len(axes), shared_xaxes="columns", shared_yaxes="columns", vertical_spacing=0.05)
+    drawn = _panels(len(methods), len(axes), shared_xaxes="columns", vertical_spacing=0.06)
     for row, method in enumerate(methods, 1):
         for column, name in enumerate(axes, 1):
             bars = table[(table["method"] == method) & (table["axis"] == name)]
@@ -42,13 +43,16 @@ def spread_figure(
                 row=row,
                 col=column,
             )
-            drawn.update_yaxes(tickformat=".0%", nticks=4, rangemode="tozero", row=row, col=column)
-            drawn.update_xaxes(**of_figure(name, space[name], 3) | {"title_text": None}, row=row, col=column)
+            most = max(float(bars["share"].max()), 1e-9)
+            drawn.update_yaxes(tickformat=".0%", nticks=4, range=[0, 1.08 * most], row=row, col=column)
+            drawn.update_xaxes(
+                **of_figure(name, space[name], 3) | {"title_text": None}, tickangle=0, row=row, col=column
+            )
     for column, name in enumerate(axes, 1):
         drawn.update_xaxes(title_text=of_figure(name, space[name])["title_text"], row=len(methods), col=column)
     drawn.update_yaxes(title_text=f"share of {plain(counted)}", row=(len(methods) + 1) // 2, col=1)
-    drawn.update_layout(height=110 + 110 * len(methods), bargap=0)
-    drawn.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
+    drawn.update_layout(height=110 + 110 * len(methods), barmode="overlay", legend=legend)
     return drawn
 
 
@@ -63,7 +67,14 @@ def plane_figure(
     n_columns = min(len(methods), MOST)
     n_rows = -(-len(methods) // n_columns)
     titles = [plain(method) for method in methods]
-    drawn = _panels(n_rows, n_columns, shared_xaxes="all", shared_yaxes="all", subplot_titles=titles)
+    drawn = _panels(
+        n_rows,
+        n_columns,
+        shared_xaxes="all",
+        shared_yaxes="all",
+        vertical_spacing=90 / (90 + 300 * n_rows),
+        subplot_titles=titles,
+    )
     for place, method in enumerate(methods):
         row, column = divmod(place, n_columns)
         points = table[(table["method"] == method) & table[f"config.{x}"].notna() & table[f"config.{y}"].notna()]
@@ -84,8 +95,9 @@ def plane_figure(
             row=row + 1,
             col=column + 1,
         )
-        drawn.update_xaxes(**of_figure(x, space[x]), showticklabels=True, row=row + 1, col=column + 1)
-        drawn.update_yaxes(**of_figure(y, space[y]), showticklabels=True, row=row + 1, col=column + 1)
+        first = {} if column == 0 else {"title_text": None, "showticklabels": False}
+        drawn.update_xaxes(**of_figure(x, space[x], 4), tickangle=0, showticklabels=True, row=row + 1, col=column + 1)
+        drawn.update_yaxes(**of_figure(y, space[y]) | first, row=row + 1, col=column + 1)
     drawn.update_layout(height=90 + 300 * n_rows)
     return drawn
 

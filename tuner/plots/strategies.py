@@ -18,27 +18,32 @@ def bands_figure(
     runs: pd.DataFrame | None = None,
     log_x: bool = False,
     log_y: bool = False,
+    view: tuple[float, float] | None = None,
 ) -> go.Figure:
     """The table of tuner.analysis.bands: a line per method, its interval as a band, and the runs as thin lines.
 
-    `colours` are the methods', `x` and `y` the axes' titles. What is not finite leaves a hole.
+    `colours` are the methods', `x` and `y` the axes' titles; `view` are the values between which the figure opens. What
+    is not finite leaves a hole.
     """
     drawn = figure(x, y, log_x=log_x, log_y=log_y, height=460)
+    if view is not None and (view[0] > 0 or not log_y):
+        drawn.update_yaxes(range=np.log10(view).tolist() if log_y else list(view))
     for method, rows in bands.groupby("method", sort=False):
         colour, name = colours[str(method)], plain(method)
         told = rows[np.isfinite(rows["low"]) & np.isfinite(rows["high"])]
         if len(told):
-            drawn.add_scatter(
-                x=pd.concat([told["budget"], told["budget"][::-1]]),
-                y=pd.concat([told["high"], told["low"][::-1]]),
-                fill="toself",
-                fillcolor=translucent(colour, 0.15),
-                line={"width": 0, "shape": "linear"},
-                mode="lines",
-                hoverinfo="skip",
-                showlegend=False,
-                legendgroup=name,
-            )
+            for edge, fill in (("low", None), ("high", "tonexty")):
+                drawn.add_scatter(
+                    x=told["budget"],
+                    y=told[edge],
+                    fill=fill,
+                    fillcolor=translucent(colour, 0.15),
+                    line={"width": 0, "shape": "hv"},
+                    mode="lines",
+                    hoverinfo="skip",
+                    showlegend=False,
+                    legendgroup=name,
+                )
         if runs is not None:
             drawn.add_trace(_runs(runs[runs["method"] == method], colour, name))
         drawn.add_scatter(
