@@ -123,7 +123,8 @@ def _parts(axis: Axis, places: NDArray[np.float64]) -> tuple[list[str], NDArray[
         return [text(value) for value in axis.values], np.bincount(there.astype(np.int64), minlength=len(axis.values))
     numbers = there[there != OFF]
     if _listed(axis):
-        values = [value for value in axis.grid(BINS) if value is not None]
+        whole = range(axis.low, axis.high + 1, axis.step) if isinstance(axis, Int) else axis.grid(BINS)
+        values = [value for value in whole if value is not None]
         labels = [text(value) for value in values]
         cells = np.rint(numbers * (len(values) - 1)).astype(np.int64) if not axis.log else _nearest(axis, numbers)
         counts = np.bincount(np.clip(cells, 0, len(values) - 1), minlength=len(values))
