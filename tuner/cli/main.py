@@ -206,6 +206,21 @@ def delete(
     reading.delete(study, store, yes=yes)
 
 
+@app.command()
+def export(
+    study: Name,
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="A new file; for tables, a new folder.")],
+    form: Annotated[
+        str, typer.Option("--format", help="html: a report that opens without a server. csv, parquet: tables.")
+    ] = "html",
+    store: Store = None,
+) -> None:
+    """Write a study to a file: a report, or tables of its trials and reports."""
+    from tuner.cli import exporting
+
+    exporting.export(study, store, form, output)
+
+
 @app.command("app")
 def explore(
     store: Store = None,
