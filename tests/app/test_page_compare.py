@@ -42,7 +42,7 @@ def test_trials_that_the_address_gives_one_by_one(shown, store):
 
 def test_what_names_no_trial_is_said(shown, store):
     page = shown("compare", study=studies.ordinary(store), trials="1, 99, [x](y)")
-    assert page.warning[0].value == r"No trial is named by: 99, \[x\]\(y\)\. There are 0 to 5\."
+    assert page.warning[0].value == r"No trial is named by\: 99, \[x\]\(y\)\. There are 0 to 5\."
     assert lines(page) == ["trial 1"]
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from tuner.analysis.curves import curves, marked, remarks_table
 from tuner.plots.curves import curves_figure
-from tuner.plots.panels import axes_of, panels_figure
-from tuner.plots.style import colour
+from tuner.plots.panels import axes_of, panels_layout
+from tuner.plots.style import Figure, colour
 from tuner.records import Report
 from tuner.store import Remark
 
@@ -44,8 +44,8 @@ def test_train_and_validation_share_a_panel_and_another_unit_has_its_own():
     assert figure.layout.yaxis2.title.text == "gap &lt;b&gt;"
     lines = [trace for trace in figure.data if "trial" in trace.name]
     assert [(trace.yaxis, trace.line.dash) for trace in lines[:3]] == [("y", "solid"), ("y", "dot"), ("y2", "solid")]
-    assert [trace.name for trace in figure.data if trace.showlegend] == ["trial 1", "trial 9"]
-    assert [trace.name for trace in figure.data[:2]] == ["val_loss", "train_eval_loss"]
+    listed = [trace.name for trace in figure.data if trace.showlegend]
+    assert listed == ["val_loss", "train_eval_loss", "trial 1", "trial 9"]
 
 
 def test_what_is_smoothed_says_so():
@@ -67,7 +67,8 @@ def test_a_star_where_something_happened():
 
 @pytest.mark.parametrize(("n", "columns"), [(1, 2), (3, 2), (4, 2), (5, 1)])
 def test_panels_share_what_is_along_x(n, columns):
-    figure = panels_figure("epochs", [f"y{i}" for i in range(n)], columns=columns, log_y=[0], legends=True)
+    layout = panels_layout("epochs", [f"y{i}" for i in range(n)], columns=columns, log_y=[0], legends=True)
+    figure = Figure(layout=layout)
     titles = [figure.layout[f"xaxis{i or ''}"].title.text for i in (range(2, n + 1) if n > 1 else [])]
     assert (titles.count("epochs") + (figure.layout.xaxis.title.text == "epochs")) == min(n, columns)
     assert figure.layout.yaxis.type == "log"

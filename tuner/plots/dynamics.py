@@ -7,7 +7,7 @@ from typing import Any, Final
 import pandas as pd
 
 from tuner.analysis.dynamics import PANELS, Panel
-from tuner.plots.panels import axes_of, legend_of, panels_figure
+from tuner.plots.panels import axes_of, legend_of, panels_layout
 from tuner.plots.style import GREY, WARNING, Figure, colour, plain, translucent, with_unit
 
 COLUMNS: Final = 2
@@ -41,108 +41,99 @@ def dynamics_figure(
     shown = [panel for panel in PANELS if (table["panel"] == panel.name).any()]
     titles = [with_unit(panel.name, panel.unit) for panel in shown]
     logs = [place for place, panel in enumerate(shown) if panel.log]
-    drawn = panels_figure(x, titles, columns=COLUMNS, log_x=log_x, log_y=logs, legends=True)
+    layout = panels_layout(x, titles, columns=COLUMNS, log_x=log_x, log_y=logs, legends=True)
+    traces: list[dict[str, Any]] = []
+    shapes: list[dict[str, Any]] = []
     for place, panel in enumerate(shown):
-        _panel(drawn, table[table["panel"] == panel.name], panel, place, colour(trial))
-        _references(drawn, references[references["panel"] == panel.name], place)
-        drawn.update_yaxes(rangemode="tozero" if panel.unit and not panel.log else "normal", **_of(drawn, place))
-    if shown:
-        _events(drawn, remarks.dropna(subset="x")[:MOST_EVENTS], table[table["panel"] == shown[0].name], len(shown))
-    return drawn
+        traces += _panel(table[table["panel"] == panel.name], panel, place, colour(trial))
+        shapes += _references(references[references["panel"] == panel.name], place)
+        if panel.unit and not panel.log:
+            layout[f"yaxis{'' if place == 0 else place + 1}"]["rangemode"] = "tozero"
+    told = remarks.dropna(subset="x")[:MOST_EVENTS]
+    if shown and len(told):
+        traces.append(_stars(told, table[table["panel"] == shown[0].name]))
+        shapes += [_upright(at, place) for place in range(len(shown)) for at in told["x"]]
+    return Figure(traces, layout | {"shapes": shapes})
 
 
-def _of(drawn: Figure, place: int) -> dict[str, Any]:
-    return {"row": place // COLUMNS + 1, "col": place % COLUMNS + 1} if len(drawn.layout.yaxis.domain or ()) else {}
-
-
-def _panel(drawn: Figure, rows: pd.DataFrame, panel: Panel, place: int, hue: str) -> None:
-    steps = rows[rows["level"] == "step"]
+def _panel(rows: pd.DataFrame, panel: Panel, place: int, hue: str) -> list[dict[str, Any]]:
     alone = rows["series"].nunique() == 1
-    shared: dict[str, Any] = axes_of(place) | {"legend": legend_of(place), "showlegend": not alone}
-    if len(steps):
-        sparse = panel.steps == "grad_norm"
-        drawn.add_scatter(
-            x=steps["x"],
-            y=steps["value"],
-            mode="markers" if sparse else "lines",
-            line={"color": translucent(hue, 0.4), "width": 1},
-            marker={"color": translucent(hue, 0.4), "size": 3},
-            name="each step",
-            hovertemplate="%{y:.4g} at %{x:.5g}<extra>step</extra>",
-            **shared,
-        )
-    for series, part in rows[rows["level"] == "report"].groupby("series", sort=False):
-        _series(drawn, part, str(series), hue, shared)
+    shared = {"type": "scatter", "legend": legend_of(place), "showlegend": not alone, **axes_of(place)}
+    steps = rows[rows["level"] == "step"]
+    pale = {
+        "x": steps["x"],
+        "y": steps["value"],
+        "mode": "markers" if panel.steps == "grad_norm" else "lines",
+        "line": {"color": translucent(hue, 0.4), "width": 1},
+        "marker": {"color": translucent(hue, 0.4), "size": 3},
+        "name": "each step",
+        "hovertemplate": "%{y:.4g} at %{x:.5g}<extra>step</extra>",
+    }
+    reported = rows[rows["level"] == "report"].groupby("series", sort=False)
+    lines = [shared | _series(part, str(series), hue) for series, part in reported]
+    return [shared | pale, *lines] if len(steps) else lines
 
 
-def _series(drawn: Figure, part: pd.DataFrame, series: str, hue: str, shared: dict[str, Any]) -> None:
+def _series(part: pd.DataFrame, series: str, hue: str) -> dict[str, Any]:
     band = BANDS.get(series)
     few = len(part) == 1
-    drawn.add_scatter(
-        x=part["x"],
-        y=part["value"],
-        mode="markers" if few else "lines",
-        line={"color": hue, "dash": DASHES.get(series, "solid"), "width": 0 if band and not few else 2},
-        marker={"color": hue},
-        fill="tonexty" if band and not few else None,
-        fillcolor=translucent(hue, band) if band else None,
-        name=plain(series.removeprefix("grad_norm_")),
-        hovertemplate=f"{plain(series)} %{{y:.4g}} at %{{x:.5g}}<extra></extra>",
-        **shared,
-    )
+    filled = {"fill": "tonexty", "fillcolor": translucent(hue, band)} if band and not few else {}
+    return filled | {
+        "x": part["x"],
+        "y": part["value"],
+        "mode": "markers" if few else "lines",
+        "line": {"color": hue, "dash": DASHES.get(series, "solid"), "width": 0 if band and not few else 2},
+        "marker": {"color": hue},
+        "name": plain(series.removeprefix("grad_norm_")),
+        "hovertemplate": f"{plain(series)} %{{y:.4g}} at %{{x:.5g}}<extra></extra>",
+    }
 
 
-def _references(drawn: Figure, references: pd.DataFrame, place: int) -> None:
-    axes = axes_of(place)
+def _references(references: pd.DataFrame, place: int) -> list[dict[str, Any]]:
     columns = (references["name"].astype(str), references["low"].astype(float), references["high"].astype(float))
-    for name, low, high in zip(*columns, strict=True):
-        line = low == high
-        chosen = name.startswith(("clip_norm", "batch_size"))
-        hue = WARNING if chosen else GREY
-        drawn.add_shape(
-            type="line" if line else "rect",
-            xref=f"{axes['xaxis']} domain",
-            yref=axes["yaxis"],
-            x0=0,
-            x1=1,
-            y0=low,
-            y1=high,
-            line={"color": hue, "dash": "dash" if chosen else "dot", "width": 1.5 if line else 0},
-            fillcolor=translucent(GREY, 0.15) if not line else None,
-            layer="below",
-            label={
-                "text": plain(name),
-                "textposition": "end" if line else "bottom left",
-                "yanchor": "bottom",
-                "font": {"color": hue, "size": 11},
-            },
-        )
+    return [_reference(name, low, high, place) for name, low, high in zip(*columns, strict=True)]
 
 
-def _events(drawn: Figure, remarks: pd.DataFrame, first: pd.DataFrame, n_panels: int) -> None:
-    if remarks.empty:
-        return
-    for place in range(n_panels):
-        axes = axes_of(place)
-        for at in remarks["x"]:
-            drawn.add_shape(
-                type="line",
-                xref=axes["xaxis"],
-                yref=f"{axes['yaxis']} domain",
-                x0=at,
-                x1=at,
-                y0=0,
-                y1=1,
-                line={"color": GREY, "dash": "dot", "width": 1},
-            )
-    drawn.add_scatter(
-        x=remarks["x"],
-        y=[first["value"].max()] * len(remarks),
-        mode="markers",
-        marker={"symbol": "star", "size": 12, "color": GREY},
-        text=[plain(event) for event in remarks["event"]],
-        hovertemplate="%{text}<extra>event</extra>",
-        name="event",
+def _reference(name: str, low: float, high: float, place: int) -> dict[str, Any]:
+    axes = axes_of(place)
+    chosen = name.startswith(("clip_norm", "batch_size"))
+    hue = WARNING if chosen else GREY
+    label = {"text": plain(name), "yanchor": "bottom", "font": {"color": hue, "size": 11}}
+    shape = {
+        "type": "line",
+        "xref": f"{axes['xaxis']} domain",
+        "yref": axes["yaxis"],
+        "x0": 0,
+        "x1": 1,
+        "y0": low,
+        "y1": high,
+        "line": {"color": hue, "dash": "dash" if chosen else "dot", "width": 1.5},
+        "layer": "below",
+        "label": label | {"textposition": "end"},
+    }
+    if low == high:
+        return shape
+    band = {"type": "rect", "fillcolor": translucent(GREY, 0.15), "line": {"width": 0}}
+    return shape | band | {"label": label | {"textposition": "bottom left"}}
+
+
+def _upright(at: float, place: int) -> dict[str, Any]:
+    axes = axes_of(place)
+    line = {"type": "line", "xref": axes["xaxis"], "yref": f"{axes['yaxis']} domain", "x0": at, "x1": at}
+    return line | {"y0": 0, "y1": 1, "line": {"color": GREY, "dash": "dot", "width": 1}}
+
+
+def _stars(remarks: pd.DataFrame, first: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "x": remarks["x"],
+        "y": [first["value"].max()] * len(remarks),
+        "mode": "markers",
+        "marker": {"symbol": "star", "size": 12, "color": GREY},
+        "text": [plain(event) for event in remarks["event"]],
+        "hovertemplate": "%{text}<extra>event</extra>",
+        "name": "event",
+        "legend": legend_of(0),
+        "showlegend": True,
         **axes_of(0),
-        legend=legend_of(0),
-    )
+    }

@@ -38,6 +38,9 @@ STATE_SYMBOLS: Final = {
     TrialState.FAILED: "x",
 }
 
+BARE: Final = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "hovermode": "closest"}
+"""The layout that every figure has: no background of its own."""
+
 SCALE: Final = "Viridis"
 """For numbers: even in lightness, and the same to every eye."""
 
@@ -79,9 +82,7 @@ def figure(x: str, y: str, *, log_x: bool = False, log_y: bool = False, height: 
     made.update_layout(
         height=height,
         margin={"l": 64, "r": 16, "t": 24, "b": 48},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        hovermode="closest",
+        **BARE,
         legend={"orientation": "h", "y": -0.2, "x": 0, "yanchor": "top"},
     )
     made.update_xaxes(title_text=x, **axis(log=log_x))
