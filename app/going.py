@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 _PAGES = "pages of the explorer"
 _CHOICES = "choices for the next page"
@@ -28,6 +30,11 @@ def to(path: str, choices: Mapping[str, Any]) -> None:
 
 
 def arrive() -> None:
-    """Make the choices that the reader was sent here with: before any widget is there."""
+    """Make the choices that the reader was sent here with: before any widget is there.
+
+    Of a widget that the last page did not have, the address has to be told besides.
+    """
     for key, value in st.session_state.pop(_CHOICES, {}).items():
+        with suppress(StreamlitAPIException):
+            st.query_params[key] = str(value)
         st.session_state[key] = value
