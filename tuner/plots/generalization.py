@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from numpy.typing import ArrayLike
 
 from tuner.plots.axes import drawn_at, of_figure
 from tuner.plots.style import GREY, PALETTE, SCALE, WARNING, colour, dash, figure, plain, translucent
@@ -13,6 +16,9 @@ from tuner.space import Axis, Choice
 
 MOST = 3_000
 """So many trials are drawn; the front always is."""
+
+MANY = 1_000
+"""Above so many points a picture is drawn by WebGL, which is slow to begin with."""
 
 _TRIAL = "trial %{customdata[0]} at %{customdata[1]}"
 
@@ -26,7 +32,8 @@ def gaps_figure(table: pd.DataFrame, unit: str) -> go.Figure:
     front = table[table["front"]].sort_values(["val_loss", "gap"])
     others = spread(table[~table["front"]], "gap", MOST)
     for rows, name, size, shade in ((others, "trials", 7, 0.55), (front, "Pareto front", 10, 1.0)):
-        drawn.add_scattergl(
+        _points(
+            drawn,
             x=rows["val_loss"],
             y=rows["gap"],
             mode="lines+markers" if rows is front else "markers",
@@ -41,6 +48,11 @@ def gaps_figure(table: pd.DataFrame, unit: str) -> go.Figure:
     return drawn
 
 
+def _points(drawn: go.Figure, *, x: ArrayLike, **options: Any) -> None:
+    add = drawn.add_scattergl if np.size(x) > MANY else drawn.add_scatter
+    add(x=x, **options)
+
+
 def gap_along_figure(table: pd.DataFrame, name: str, axis: Axis, unit: str) -> go.Figure:
     """The table `gap_along` of tuner.analysis.generalization: a point per trial, in the shade of its val_loss's rank.
 
@@ -52,7 +64,8 @@ def gap_along_figure(table: pd.DataFrame, name: str, axis: Axis, unit: str) -> g
     if isinstance(axis, Choice):  # the same way each time: a golden-ratio sequence by the trial's number
         places = places + 0.5 * (shown["trial"].to_numpy() * 0.618034 % 1 - 0.5)
     bar = {"title": {"text": "val_loss,<br>rank"}, "tickvals": [0, 1], "ticktext": ["best", "worst"], "thickness": 12}
-    drawn.add_scattergl(
+    _points(
+        drawn,
         x=places,
         y=shown["gap"],
         mode="markers",
@@ -116,7 +129,8 @@ def sharpness_figure(table: pd.DataFrame, unit: str) -> go.Figure:
     shown = spread(table, "sharpness", MOST)
     sizes = sorted(shown["batch_size"].unique().tolist())
     drawn = figure("batch_size [samples]", "sharpness [loss]", log_x=True, height=380)
-    drawn.add_scattergl(
+    _points(
+        drawn,
         x=shown["batch_size"],
         y=shown["sharpness"],
         mode="markers",

@@ -13,6 +13,9 @@ from tuner.plots.axes import drawn_at, of_figure
 from tuner.plots.style import figure, plain, translucent
 from tuner.space import SearchSpace
 
+MANY = 2_000
+"""Above so many points a plane is drawn by WebGL, which is slow to begin with."""
+
 MOST = 4
 """Panels of a plane side by side."""
 
@@ -78,7 +81,8 @@ def plane_figure(
     for place, method in enumerate(methods):
         row, column = divmod(place, n_columns)
         points = table[(table["method"] == method) & table[f"config.{x}"].notna() & table[f"config.{y}"].notna()]
-        drawn.add_scattergl(
+        add = drawn.add_scattergl if len(table) > MANY else drawn.add_scatter
+        add(
             x=points[f"config.{x}"].map(drawn_at),
             y=points[f"config.{y}"].map(drawn_at),
             mode="markers",
