@@ -131,6 +131,10 @@ def _differences(study: StudyView, chosen: tuple[int, ...]) -> None:
     elif differing.empty:
         st.caption("Nothing: their configurations are the same.")
     else:
-        showing.table(differing, f"{study.name}-differences")
+        showing.table(differing.rename(columns=_heading), f"{study.name}-differences")
     with st.expander(f"What all of them share ({len(shared)})"):
-        showing.table(shared, f"{study.name}-shared")
+        showing.table(shared.rename(columns=_heading), f"{study.name}-shared")
+
+
+def _heading(trial: int) -> str:
+    return f"trial {trial}"

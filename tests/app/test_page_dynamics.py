@@ -13,10 +13,13 @@ def test_it_survives(shown, store, make):
     shown("dynamics", study=make(store))
 
 
-@pytest.mark.parametrize("along", ["step", "samples", "seconds"])
-def test_it_runs_along_what_was_measured(shown, store, along):
+@pytest.mark.parametrize(
+    ("along", "title"), [("steps", "steps"), ("samples", "samples"), ("seconds", "training and evaluation [s]")]
+)
+def test_it_runs_along_what_was_measured(shown, store, along, title):
     page = shown("dynamics", study=studies.ordinary(store), along=along)
-    assert len(json.loads(page.get("plotly_chart")[0].proto.spec)["data"]) > 10
+    titles = [axis["title"]["text"] for axis in layout_of(page).values() if isinstance(axis, dict) and "title" in axis]
+    assert titles.count(title) == 2
 
 
 def test_an_empty_store_says_what_to_do(shown):
@@ -56,3 +59,7 @@ def test_the_failure_of_a_trial_is_text(shown, store):
     page = shown("dynamics", study=studies.failures(store))
     assert r"\<b\>no" in page.error[0].value
     assert r"\[x\]\(javascript" in page.error[0].value
+
+
+def layout_of(page) -> dict:
+    return json.loads(page.get("plotly_chart")[0].proto.spec)["layout"]

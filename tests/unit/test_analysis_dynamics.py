@@ -113,7 +113,7 @@ def test_headlines_add_up():
     table = headlines(reports, {"clip_norm": 1.0})
     found = dict(zip(table["measure"], table["value"], strict=True))
     assert found == pytest.approx(
-        {"steps": 40.0, "throughput": 100.0, "wait for data": 0.2, "clip rate": 0.1, "skipped": 3.0}
+        {"steps": 40.0, "throughput": 100.0, "wait for data": 0.2, "clip rate": 0.1, "skipped steps": 3.0}
     )
     assert "clip rate" not in set(headlines(reports, {})["measure"])
 

@@ -42,7 +42,7 @@ def test_everything_of_the_trial_has_its_colour_and_steps_are_pale():
     assert named(figure, "val_loss").line.color == colour(5)
     steps = named(figure, "each step")
     assert (list(steps.x), list(steps.y)) == ([0.5, 1.0], [3.0, 2.0])
-    assert steps.line.color == translucent(colour(5), 0.4)
+    assert steps.line.color == translucent(colour(5), 0.55)
 
 
 def test_percentiles_are_bands():

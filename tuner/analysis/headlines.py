@@ -29,9 +29,9 @@ def headlines(reports: Sequence[Report], config: Config) -> pd.DataFrame:
     if {"clip_rate", "step"} <= set(table) and config.get("clip_norm") is not None:
         steps = table["step"].diff().fillna(table["step"])
         found["clip rate"] = _mean(table["clip_rate"], steps), "share of steps"
-    for metric, name in (("skipped_steps", "skipped"), ("nonfinite_steps", "not finite")):
+    for metric, name in (("skipped_steps", "skipped steps"), ("nonfinite_steps", "non-finite steps")):
         if metric in table:
-            found[name] = table[metric].sum(), "steps"
+            found[name] = table[metric].sum(), ""
     if "update_ratio" in table:
         found["update ratio"] = table["update_ratio"].median(), ""
     if "memory_peak_mib" in table:

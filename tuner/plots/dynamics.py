@@ -64,8 +64,8 @@ def _panel(rows: pd.DataFrame, panel: Panel, place: int, hue: str) -> list[dict[
         "x": steps["x"],
         "y": steps["value"],
         "mode": "markers" if panel.steps == "grad_norm" else "lines",
-        "line": {"color": translucent(hue, 0.4), "width": 1},
-        "marker": {"color": translucent(hue, 0.4), "size": 3},
+        "line": {"color": translucent(hue, 0.55), "width": 1},
+        "marker": {"color": translucent(hue, 0.55), "size": 3},
         "name": "each step",
         "hovertemplate": "%{y:.4g} at %{x:.5g}<extra>step</extra>",
     }
@@ -109,7 +109,7 @@ def _reference(name: str, low: float, high: float, place: int) -> dict[str, Any]
         "y1": high,
         "line": {"color": hue, "dash": "dash" if chosen else "dot", "width": 1.5},
         "layer": "below",
-        "label": label | {"textposition": "end"},
+        "label": label | {"textposition": "end" if chosen else "start"},
     }
     if low == high:
         return shape

@@ -51,6 +51,7 @@ def panels_layout(
             **({"matches": "x"} if place else {}),
         }
         layout[f"yaxis{number}"] = axis(log=place in log_y) | {
+            "nticks": 6,
             "domain": [max(top - height / total, 0.0), top],
             "anchor": f"x{number}",
             "title": {"text": title},
