@@ -60,8 +60,8 @@ def _front(study: StudyView, which: Which) -> None:
     thinned = f" {MOST:,} of them are drawn, spread evenly over the gaps." if len(table) > MOST else ""
     onsets = int(table["overfitting_from"].notna().sum())
     st.caption(
-        f"{len(table):,} trials, {reach}.{thinned} On the Pareto front, {int(table['front'].sum()):,}: none has "
-        "both a lower loss and a smaller gap than they (a gap below 0 counts as 0). "
+        f"{len(table):,} trials, {reach}.{thinned} Pareto front ({int(table['front'].sum()):,}): no other trial has "
+        "both a lower loss and a smaller gap; a gap below 0 counts as 0. "
         f"The trainer found overfitting in {onsets:,}."
     )
 
@@ -91,14 +91,16 @@ def _axes(study: StudyView, which: Which) -> None:
             f"{study.name}-gap-correlations",
             hide_index=True,
             column_config={
-                "rho": number("rank correlation", format="%.2f"),
-                "low": number("95 % from", format="%.2f"),
-                "high": number("to", format="%.2f"),
+                "rho": number("rho", format="%.2f", help="Spearman's rank correlation."),
+                "low": number("from", format="%.2f", help="The lower end of its 95 % interval."),
+                "high": number("to", format="%.2f", help="The upper end of its 95 % interval."),
             },
+            placeholder="-",
         )
         st.caption(
-            "Spearman's rank correlation of the gap with each ordered axis, over the trials that have it switched on. "
-            "Each interval stands on its own (Bonett and Wright 2000), from ten trials on. A search does not try "
+            "Spearman's rank correlation (rho) of the gap with each ordered axis, over the trials that have it "
+            "switched on. "
+            "Each 95 % interval stands on its own (Bonett and Wright 2000), from ten trials on. A search does not try "
             "values at random, so this shows what goes together, not what causes what."
         )
 

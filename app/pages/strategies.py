@@ -179,7 +179,7 @@ def _target(comparison: Comparison) -> None:
         required=True,
         format_func=lambda by: _unit(comparison, by),
     )
-    picture, table = st.columns([3, 2])
+    picture, table = st.columns(2)
     curves = reading.worked_out(reach_curves, comparison, target, by)
     with picture:
         colours = colours_of(list(comparison.plan.methods))
@@ -208,7 +208,7 @@ def _ranks(comparison: Comparison) -> None:
         showing.nothing("There is nothing to rank: no repeat has been run with two methods yet.")
         return
     findings = comparison.findings
-    picture, tests = st.columns([3, 4])
+    picture, tests = st.columns([2, 3])
     with picture:
         drawn = ranks_figure(
             table,
@@ -225,10 +225,12 @@ def _ranks(comparison: Comparison) -> None:
             f"{comparison.name}-pairs",
             hide_index=True,
             column_config={
+                "one": "method",
+                "other": "against",
                 "difference": numbers("loss lower by", format="%.3g"),
                 "p": None,
                 "p_holm": numbers("p (Holm)", format="%.2g"),
-                "needed": numbers("repeats needed", help="To tell them apart, if they differ as they seem to."),
+                "needed": numbers("needed", help="Repeats that would tell them apart, if they differ as they seem to."),
             },
         )
     st.caption(

@@ -32,7 +32,7 @@ def shown(store: StudyStore) -> Opener:
     """`shown("compare", trials=["0", "1"])`: a page of the explorer, with what the address says, without a browser."""
 
     def show(page: str, **address: str | list[str]) -> AppTest:
-        opened = AppTest.from_string(f"from app.pages import {page}\n{page}.page()", default_timeout=20)
+        opened = AppTest.from_string(f"from app.pages import {page}\n{page}.page()", default_timeout=60)
         for key, value in address.items():
             opened.query_params[key] = value
         opened.run()

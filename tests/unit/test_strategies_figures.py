@@ -73,7 +73,7 @@ def test_ranks_with_their_critical_difference():
     ranks = pd.DataFrame({"method": METHODS, "rank": [1.2, 1.8]})
     groups = pd.DataFrame([("random, asha+<b>", 1.2, 1.8)], columns=["methods", "low", "high"])
     drawn = ranks_figure(ranks, groups, 0.9, COLOURS)
-    assert [trace.text for trace in drawn.data[:2]] == ["  random  1.20", "  asha+&lt;b&gt;  1.80"]
+    assert [trace.text for trace in drawn.data[:2]] == ["  random  1.20  ", "  asha+&lt;b&gt;  1.80  "]
     assert [tuple(trace.x) for trace in drawn.data[2:]] == [pytest.approx((1.16, 1.84)), (1, 1.9)]
     assert drawn.layout.annotations[0].text == "critical difference 0.90"
     assert len(ranks_figure(ranks, groups.iloc[:0], None, COLOURS).data) == 2

@@ -31,14 +31,14 @@ def gaps_figure(table: pd.DataFrame, unit: str) -> go.Figure:
     drawn = figure("val_loss", "gap (val_loss - train_eval_loss)", height=460)
     front = table[table["front"]].sort_values(["val_loss", "gap"])
     others = spread(table[~table["front"]], "gap", MOST)
-    for rows, name, size, shade in ((others, "trials", 7, 0.55), (front, "Pareto front", 10, 1.0)):
+    for rows, name, size, shade in ((others, "trials", 7, 0.8), (front, "Pareto front", 10, 1.0)):
         _points(
             drawn,
             x=rows["val_loss"],
             y=rows["gap"],
             mode="lines+markers" if rows is front else "markers",
             line={"color": PALETTE[1], "width": 1.5, "shape": "hv"},
-            marker={"color": PALETTE[1] if rows is front else translucent(PALETTE[0], shade), "size": size},
+            marker={"color": PALETTE[1] if rows is front else translucent(PALETTE[4], shade), "size": size},
             name=name,
             customdata=rows[["trial", "resource", "train_eval_loss"]],
             hovertemplate=f"{_TRIAL} {plain(unit)}s<br>val_loss %{{x:.5g}}, train_eval_loss %{{customdata[2]:.5g}}, "
@@ -88,7 +88,8 @@ def gap_along_figure(table: pd.DataFrame, name: str, axis: Axis, unit: str) -> g
 
 def learning_curves_figure(table: pd.DataFrame, trial: int, unit: str, onset: float | None = None) -> go.Figure:
     """The table `learning_curves` of tuner.analysis.generalization: validation and training loss in the trial's colour,
-    the gap between them shaded, and where the trial begins to overfit (`onset`, a resource) as a line.
+    the gap between them shaded, and where the trial begins to overfit (`onset`, a resource) as a line. The running mean
+    while training is hidden until the legend is asked for it.
     """
     drawn = figure(f"{plain(unit)}s", "loss", height=400)
     both = table[np.isfinite(table["val_loss"]) & np.isfinite(table["train_eval_loss"])]
@@ -112,6 +113,7 @@ def learning_curves_figure(table: pd.DataFrame, trial: int, unit: str, onset: fl
                 line={"color": GREY if name == "train_loss" else colour(trial), "dash": shape, "width": 2},
                 marker={"size": 5},
                 name=name,
+                visible="legendonly" if name == "train_loss" else True,
                 hovertemplate=f"{name} %{{y:.5g}} at {plain(unit)} %{{x}}<extra></extra>",
             )
     if onset is not None:

@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 
 from tuner.plots.axes import drawn_at, of_figure
 from tuner.plots.style import figure, plain, translucent
-from tuner.space import SearchSpace
+from tuner.space import Axis, Choice, SearchSpace
 
 MANY = 2_000
 """Above so many points a plane is drawn by WebGL, which is slow to begin with."""
@@ -47,10 +47,8 @@ def spread_figure(
                 col=column,
             )
             most = max(float(bars["share"].max()), 1e-9)
-            drawn.update_yaxes(tickformat=".0%", nticks=4, range=[0, 1.08 * most], row=row, col=column)
-            drawn.update_xaxes(
-                **of_figure(name, space[name], 3) | {"title_text": None}, tickangle=0, row=row, col=column
-            )
+            drawn.update_yaxes(tickformat=".0%", nticks=3, range=[0, 1.08 * most], row=row, col=column)
+            drawn.update_xaxes(**_narrow(name, space[name]), row=row, col=column)
     for column, name in enumerate(axes, 1):
         drawn.update_xaxes(title_text=of_figure(name, space[name])["title_text"], row=len(methods), col=column)
     drawn.update_yaxes(title_text=f"share of {plain(counted)}", row=(len(methods) + 1) // 2, col=1)
@@ -106,9 +104,17 @@ def plane_figure(
     return drawn
 
 
+def _narrow(name: str, axis: Axis) -> dict[str, Any]:
+    """The axis of a narrow panel: "off" takes the place of the tick beside it."""
+    made = of_figure(name, axis, 3) | {"title_text": None, "tickangle": 0}
+    if not isinstance(axis, Choice) and axis.none:
+        made |= {end: [made[end][0], *made[end][2:]] for end in ("tickvals", "ticktext")}
+    return made
+
+
 def _panels(n_rows: int, n_columns: int, **options: Any) -> go.Figure:
     base = figure("", "")
-    drawn = make_subplots(n_rows, n_columns, horizontal_spacing=0.3 / (n_columns + 2), **options)
+    drawn = make_subplots(n_rows, n_columns, horizontal_spacing=min(0.06, 0.4 / n_columns), **options)
     drawn.update_layout(base.layout)
     for row in range(1, n_rows + 1):
         for column in range(1, n_columns + 1):

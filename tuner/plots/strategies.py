@@ -74,6 +74,7 @@ def reach_figure(curves: pd.DataFrame, colours: dict[str, str], x: str, *, log_x
     """The table `reach_curves` of tuner.analysis.reaching: a step line per method."""
     drawn = figure(x, "share of runs that have the target", log_x=log_x, height=340)
     drawn.update_yaxes(range=[-0.03, 1.03], tickformat=".0%")
+    drawn.update_layout(legend={"y": -0.32})
     for method, rows in curves.groupby("method", sort=False):
         name = plain(method)
         drawn.add_scatter(
@@ -104,8 +105,8 @@ def ranks_figure(
             y=[n - 1 - place],
             mode="markers+text",
             marker={"size": 12, "color": colours[method]},
-            text=f"  {plain(method)}  {rank:.2f}",
-            textposition="middle right",
+            text=f"  {plain(method)}  {rank:.2f}  ",
+            textposition="middle left" if rank > n / 2 + 1 else "middle right",
             showlegend=False,
             hovertemplate=f"{plain(method)}: {rank:.3g}<extra></extra>",
         )
