@@ -71,8 +71,9 @@ def main() -> None:
         for section, listed in PAGES.items()
     }
     going.know(page for listed in pages.values() for page in listed)
+    page = st.navigation(pages)
     going.arrive()
-    st.navigation(pages).run()
+    page.run()
 
 
 if __name__ == "__main__":
