@@ -35,6 +35,7 @@ SETTINGS: Final = {
     "client.showErrorDetails": "none",
     "client.toolbarMode": "viewer",
     "logger.hideWelcomeMessage": "true",
+    "logger.level": "error",
     "global.developmentMode": "false",
 }
 

@@ -34,6 +34,6 @@ def _one_kind(table: pd.DataFrame) -> pd.DataFrame:
     """Columns of mixed kinds as text, as Parquet knows none."""
     mixed = {
         name: table[name].map(lambda value: None if value is None else str(value))
-        for name in table.select_dtypes("object").columns
+        for name in table.columns[[str(kind) == "object" for kind in table.dtypes]]
     }
     return table.assign(**mixed)
