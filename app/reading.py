@@ -78,7 +78,7 @@ def _worked_out(
     arguments: tuple[Hashable, ...],
     version: Hashable,  # noqa: ARG001
     _table: Callable[..., Any],
-    _study: StudyView,
+    _study: StudyView | Comparison,
 ) -> Any:
     return _table(_study, *arguments)
 

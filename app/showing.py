@@ -73,7 +73,7 @@ def table(rows: pd.DataFrame, name: str, **options: Any) -> Any:
     lists of numbers stay what they are, for a column that draws them.
     """
     legible = rows.copy(deep=False)
-    for column in rows.columns[rows.dtypes.eq(object)]:
+    for column in rows.columns[[pd.api.types.is_object_dtype(dtype) for dtype in rows.dtypes]]:
         legible[column] = rows[column].map(_cell)
     shown = st.dataframe(legible, key=name, **options)
     download(rows, name)

@@ -77,7 +77,9 @@ def _header(study: StudyView) -> tuple[DeltaGenerator, DeltaGenerator]:
     owner = f"process {record.holder.pid} on {record.holder.host}" if record.holder else "nobody runs it"
     state.metric("State", record.state.value, owner if record.state in LIVE else None, **QUIET)
     where = f"trial {best.number}, {unit} {best.resource}" if best else "no value yet"
-    value.metric(f"Best {showing.plain(spec.metric.name)}", showing.number(best and best.value), where, **QUIET)
+    value.metric(
+        f"Best {showing.plain(spec.metric.name)}", showing.number(best.value if best else None), where, **QUIET
+    )
     trials.metric("Trials", f"{len(study.trials):,}{limit}")
     of_epochs = f"of {study.budget.epochs:,}" if study.budget.epochs else None
     units = sum(trial.resource for trial in study.trials)
@@ -218,6 +220,7 @@ def _failures(study: StudyView) -> None:
     if table.empty:
         showing.nothing("No trial has failed.")
         return
+    row: Any
     for row in table.head(GROUPS).itertuples(index=False):
         several = f"{row.n_trials:,} trials" if row.n_trials > 1 else f"trial {row.trials}"
         with st.expander(f"{several}: {showing.plain(row.kind)}: {showing.plain(row.message)[:200]}"):
