@@ -151,13 +151,13 @@ def _quality(r2: float, needed: float, fitted: int, hidden: bool) -> str:
         return f"{fitted} trials: too few, or too alike, for a surface."
     if hidden:
         return (
-            f"No surface: over these two axes alone a model of {fitted} trials explains {max(r2, 0):.0%} of the ranks "
-            f"of trials it was not shown, and chance gives up to {needed:.0%}."
+            f"No surface: over these two axes alone a model of {fitted} trials explains {max(r2, 0):.0%} of the "
+            f"variance of the ranks of trials it was not shown, and chance gives up to {needed:.0%}."
         )
     return (
         f"Surface: the mean of a Gaussian process on the ranks of {fitted} trials over these two axes alone; it "
-        f"explains {r2:.0%} of the ranks of trials it was not shown (leave-one-out R²; chance gives up to "
-        f"{needed:.0%}). Blank where no trial is near."
+        f"explains {r2:.0%} of the variance of the ranks of trials it was not shown (leave-one-out R²; chance gives up "
+        f"to {needed:.0%}). Blank where no trial is near."
     )
 
 
