@@ -13,7 +13,7 @@ from tuner.analysis.compared import Comparison
 from tuner.analysis.comparison import Axis
 from tuner.analysis.rankings import groups, least_repeats, pairs, ranks
 from tuner.analysis.reaching import reach_curves, reach_medians, usual_target
-from tuner.analysis.spread import samples, spread
+from tuner.analysis.spread import Weight, samples, spread
 from tuner.plots.spread import plane_figure, spread_figure
 from tuner.plots.strategies import bands_figure, ranks_figure, reach_figure
 from tuner.plots.style import colours_of, with_unit
@@ -192,6 +192,7 @@ def _target(comparison: Comparison) -> None:
             f"{comparison.name}-target",
             hide_index=True,
             column_config={
+                "runs": None,
                 "reached": "reached it",
                 "median": texts(f"median {unit}", alignment="right"),
                 "low": texts("95 % from", alignment="right"),
@@ -208,7 +209,7 @@ def _ranks(comparison: Comparison) -> None:
         showing.nothing("There is nothing to rank: no repeat has been run with two methods yet.")
         return
     findings = comparison.findings
-    picture, tests = st.columns([2, 3])
+    picture, tests = st.columns([1, 2])
     with picture:
         drawn = ranks_figure(
             table,
@@ -262,8 +263,7 @@ def _spread(comparison: Comparison) -> None:
     )
     if axes:
         table = reading.worked_out(spread, comparison, weight)
-        counted = "trials" if weight == "trials" else f"{unit}s"
-        drawn = spread_figure(table, space, axes, colours_of(list(comparison.plan.methods)), counted)
+        drawn = reading.worked_out(_spread_drawn, comparison, weight, tuple(axes))
         showing.figure(drawn, f"{comparison.name}-spread", table=table)
         st.caption(
             "All repeats of a method together, also what a run began beyond its budget. "
@@ -271,6 +271,14 @@ def _spread(comparison: Comparison) -> None:
         )
     if len(names) > 1:
         _plane(comparison, names)
+
+
+def _spread_drawn(comparison: Comparison, weight: Weight, axes: tuple[str, ...]) -> Any:
+    """The figure, which is kept: of all of the page it takes the longest to draw."""
+    spec = comparison.plan.spec
+    counted = f"{spec.scheduler.unit}s" if weight == "units" else "trials"
+    table = reading.worked_out(spread, comparison, weight)
+    return spread_figure(table, spec.space, axes, colours_of(list(comparison.plan.methods)), counted)
 
 
 def _plane(comparison: Comparison, names: list[str]) -> None:

@@ -29,7 +29,7 @@ def spread_figure(
     `counted` says of what they are shares.
     """
     methods = list(dict.fromkeys(table["method"]))
-    drawn = _panels(len(methods), len(axes), shared_xaxes="columns", vertical_spacing=0.06)
+    drawn = _panels(len(methods), len(axes), shared_xaxes="columns", vertical_spacing=min(0.06, 0.4 / len(methods)))
     for row, method in enumerate(methods, 1):
         for column, name in enumerate(axes, 1):
             bars = table[(table["method"] == method) & (table["axis"] == name)]
@@ -73,7 +73,7 @@ def plane_figure(
         n_columns,
         shared_xaxes="all",
         shared_yaxes="all",
-        vertical_spacing=90 / (90 + 300 * n_rows),
+        vertical_spacing=min(90 / (90 + 300 * n_rows), 0.4 / n_rows),
         subplot_titles=titles,
     )
     for place, method in enumerate(methods):
@@ -116,8 +116,6 @@ def _panels(n_rows: int, n_columns: int, **options: Any) -> go.Figure:
     base = figure("", "")
     drawn = make_subplots(n_rows, n_columns, horizontal_spacing=min(0.06, 0.4 / n_columns), **options)
     drawn.update_layout(base.layout)
-    for row in range(1, n_rows + 1):
-        for column in range(1, n_columns + 1):
-            drawn.update_xaxes(base.layout.xaxis.to_plotly_json(), row=row, col=column)
-            drawn.update_yaxes(base.layout.yaxis.to_plotly_json(), row=row, col=column)
+    drawn.update_xaxes(base.layout.xaxis.to_plotly_json())
+    drawn.update_yaxes(base.layout.yaxis.to_plotly_json())
     return drawn
