@@ -32,18 +32,7 @@ def bands_figure(
         colour, name = colours[str(method)], plain(method)
         told = rows[np.isfinite(rows["low"]) & np.isfinite(rows["high"])]
         if len(told):
-            for edge, fill in (("low", None), ("high", "tonexty")):
-                drawn.add_scatter(
-                    x=told["budget"],
-                    y=told[edge],
-                    fill=fill,
-                    fillcolor=translucent(colour, 0.15),
-                    line={"width": 0, "shape": "hv"},
-                    mode="lines",
-                    hoverinfo="skip",
-                    showlegend=False,
-                    legendgroup=name,
-                )
+            _band(drawn, told, colour, name)
         if runs is not None:
             drawn.add_trace(_runs(runs[runs["method"] == method], colour, name))
         drawn.add_scatter(
@@ -58,6 +47,21 @@ def bands_figure(
             " at %{x:.5g}<extra>" + name + "</extra>",
         )
     return drawn
+
+
+def _band(drawn: go.Figure, told: pd.DataFrame, colour: str, name: str) -> None:
+    for edge, fill in (("low", None), ("high", "tonexty")):
+        drawn.add_scatter(
+            x=told["budget"],
+            y=told[edge],
+            fill=fill,
+            fillcolor=translucent(colour, 0.15),
+            line={"width": 0, "shape": "hv"},
+            mode="lines",
+            hoverinfo="skip",
+            showlegend=False,
+            legendgroup=name,
+        )
 
 
 def _runs(rows: pd.DataFrame, colour: str, name: str) -> go.Scatter:
