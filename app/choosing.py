@@ -15,12 +15,20 @@ from tuner.analysis.curves import Along
 
 def study(names: Sequence[str] | None = None) -> StudyView | None:
     """The study that the sidebar names, as it is now; None, and a word on why, if there is none."""
-    names = reading.store().names() if names is None else names
+    names = _names() if names is None else names
     if not names:
         showing.nothing("There are no studies in this store yet.", "Run one: `tune run search_spaces/mnist.yaml`.")
         return None
     chosen = st.sidebar.selectbox("Study", names, key="study", bind="query-params")
     return reading.view(chosen)
+
+
+def _names() -> list[str]:
+    """All studies but the runs of comparisons, which are many; of these the one that a link or a page has named."""
+    store = reading.store()
+    runs = {run.study for run in store.comparisons.runs()}
+    named = {st.session_state.get("study"), st.query_params.get("study")}
+    return [name for name in store.names() if name not in runs or name in named]
 
 
 def one_of(label: str, options: Sequence[Any], key: str, *, index: int = 0, where: Any = st, **more: Any) -> Any:

@@ -53,6 +53,8 @@ def explore(store: str | None, *, port: int, address: str, browser: bool) -> Non
         )
     settings = SETTINGS | {"server.address": address, "server.port": str(port)}
     options = [part for name, value in settings.items() for part in (f"--{name}", value)]
+    if _is_loopback(address):  # no other name may lead here: against DNS rebinding by a page in the same browser
+        options += [part for name in ("localhost", "127.0.0.1", "::1") for part in ("--server.allowedHosts", name)]
     command = [sys.executable, "-m", "streamlit", "run", str(script), *options]
     path = os.pathsep.join([str(script.parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = os.environ | {STORE: url, "PYTHONPATH": path}
