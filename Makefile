@@ -11,10 +11,10 @@ run: $(VENV)/.installed
 
 install: $(VENV)/.installed
 
-test: $(VENV)/.installed-test lint
+test: $(VENV)/.installed-test $(VENV)/.browser lint
 	$(BIN)/pytest -q -m "not slow"
 
-test-all: $(VENV)/.installed-test lint
+test-all: $(VENV)/.installed-test $(VENV)/.browser lint
 	$(BIN)/pytest -q
 
 lint: $(VENV)/.installed-test
@@ -66,6 +66,17 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(PIP) install --constraint constraints.txt --editable '.[test]'
 	touch $@
+
+# Chromium for tests/browser: that which is there, or, for root where there is apt-get, that of the system's packages.
+BROWSERS := chromium chromium-browser google-chrome
+HAS_BROWSER := for name in $(BROWSERS); do command -v $$name > /dev/null && exit 0; done; exit 1
+$(VENV)/.browser: | $(VENV)/bin/python
+	@if ($(HAS_BROWSER)); then touch $@; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+		(apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y chromium) > /dev/null 2>&1; \
+		if ($(HAS_BROWSER)); then touch $@; \
+		else echo 'Chromium could not be installed: the tests in a browser will be skipped.'; fi; \
+	else echo 'No Chromium ($(BROWSERS)) on the PATH: the tests in a browser will be skipped.'; fi
 
 $(VENV)/.installed-bench: $(VENV)/.installed benchmarks/search/environments.py
 	$(PIP) install --constraint constraints.txt --editable '.[bench]'
