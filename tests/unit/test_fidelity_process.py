@@ -148,3 +148,9 @@ def test_a_fit_of_what_tells_nothing(y):
     mean, variance = FidelityProcess(fit(points, y, PRIOR), points, y).predict(points)
     assert np.isfinite(mean).all()
     assert (variance > 0).all()
+
+
+def test_what_is_fitted_is_what_is_predicted_at_its_own_points():
+    by, points = some_hyperparameters(4, 2), some_points(4, 24, 2)
+    process = FidelityProcess(by, points, np.sin(5 * points.x[:, 0]) + points.t)
+    np.testing.assert_allclose(process.fitted(), process.predict(points)[0], atol=1e-7)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -79,6 +80,35 @@ a corner, small steps seldom find it.
 """
 
 
+@dataclass(frozen=True)
+class Past:
+    """A study's trials, and the unit coordinates of each; None where its configuration lies outside the space."""
+
+    trials: Sequence[Observation]
+    units: Sequence[Sequence[float] | None]
+
+    @cached_property
+    def known(self) -> list[int]:
+        """The trials that have losses."""
+        return [index for index, seen in enumerate(self.trials) if seen.losses and self.units[index] is not None]
+
+    @cached_property
+    def open(self) -> list[int]:
+        """The trials that are under way and have no loss yet, the latest `MOST_OPEN` of them."""
+        places = [
+            index
+            for index, seen in enumerate(self.trials)
+            if seen.open and not seen.losses and self.units[index] is not None
+        ]
+        return places[-MOST_OPEN:]
+
+    @cached_property
+    def is_enough(self) -> bool:
+        """Whether there is anything to model: `STARTUP` trials with losses, two of them finite."""
+        finite = sum(any(map(math.isfinite, self.trials[index].losses.values())) for index in self.known)
+        return len(self.known) >= STARTUP and finite >= 2
+
+
 class AutoProposer:
     """Random until `STARTUP` trials were judged; then the candidate of the highest expected improvement.
 
@@ -101,12 +131,13 @@ class AutoProposer:
     def propose(self, history: Sequence[Observation], n: int, attempt: int) -> Config:
         seed = derive_seed(self._seed, "ask", n, attempt)
         is_random = self._by_level and derive_seed(self._seed, "random", n) < RANDOM_SHARE * 2**63
-        if is_random or not self._knows_enough(history):
+        past = self._past(history)
+        if is_random or not past.is_enough:
             return uniform(self._space, seed)
         # Sums differ in the last bit with the number of threads, and small ones are slower.
         with self._threads.limit(limits=1):
-            candidates, gains = self._weigh(history, self._view(n), np.random.default_rng(seed))
-        gains = np.where(self._is_near_an_open_one(history, candidates), -np.inf, gains)
+            candidates, gains = self._weigh(past, self._view(n), np.random.default_rng(seed))
+        gains = np.where(self._is_near_an_open_one(past, candidates), -np.inf, gains)
         tried = set(self._keys(history))
         configs = (self._space.from_unit(candidates[index].tolist()) for index in np.argsort(-gains, kind="stable"))
         first = next(configs)
@@ -123,51 +154,47 @@ class AutoProposer:
 
     def promising(self, history: Sequence[Observation], paused: Collection[int]) -> int | None:
         """The paused trial that most probably ends as the best, if that is probable enough."""
-        if not self._knows_enough(history):
+        past = self._past(history)
+        if not past.is_enough:
             return None
-        known = self._above_the_rest(history, paused)
+        known = self._above_the_rest(past, paused)
         if not known:
             return None
         latest, others = known[-MOST_JUDGED:], known[:-MOST_JUDGED]
         judged = [*sorted(others, key=lambda number: min(history[number].losses.values()))[:MOST_JUDGED], *latest]
-        units = self._units(history)
         with self._threads.limit(limits=1):
-            process, limit = self._process(history, SMOOTH, judged)
-            at_end = self._points([units[number] for number in judged], 1.0, judged)
+            process, limit = self._process(past, SMOOTH, judged)
+            at_end = self._points(past, judged, 1.0)
             mean, variance = process.predict(at_end)
         chances = ndtr((limit - mean) / np.sqrt(variance))
         first = int(np.argmax(chances))
         return judged[first] if chances[first] >= PROMISING else None
 
-    def _above_the_rest(self, history: Sequence[Observation], paused: Collection[int]) -> list[int]:
+    def _past(self, history: Sequence[Observation]) -> Past:
+        return Past(history, self._units(history))
+
+    def _above_the_rest(self, past: Past, paused: Collection[int]) -> list[int]:
         """Those of the `paused` trials whose last loss is better than a third of those at its rung, and than all others
         if it is the best: where losses are equal, at chance or at their least, there is no promise in any of them.
         """
-        units = self._units(history)
-        losses = [seen.losses if unit is not None else {} for seen, unit in zip(history, units, strict=True)]
+        losses = {index: past.trials[index].losses for index in past.known}
         at_rung: dict[int, list[float]] = {}
-        for own in losses:
+        for own in losses.values():
             for resource, loss in own.items():
                 at_rung.setdefault(resource, []).append(loss)
         rest = {resource: sorted(all_there)[2 * len(all_there) // 3] for resource, all_there in at_rung.items()}
-        leasts = [min(own.values()) for own in losses if own]
+        leasts = [min(own.values()) for own in losses.values()]
         least = min(leasts)
         shared = least if leasts.count(least) > 1 else -math.inf
-        last = {number: max(losses[number]) for number in sorted(paused) if losses[number]}
+        last = {number: max(losses[number]) for number in sorted(paused) if number in losses}
         return [number for number, rung in last.items() if shared < losses[number][rung] < rest[rung]]
 
-    def _knows_enough(self, history: Sequence[Observation]) -> bool:
-        """Whether there is anything to model: `STARTUP` trials with losses, two of them finite."""
-        units = self._units(history)
-        losses = [seen.losses for seen, unit in zip(history, units, strict=True) if seen.losses and unit is not None]
-        return len(losses) >= STARTUP and sum(any(map(math.isfinite, own.values())) for own in losses) >= 2
-
-    def _weigh(self, history: Sequence[Observation], view: View, rng: np.random.Generator) -> tuple[Array, Array]:
+    def _weigh(self, past: Past, view: View, rng: np.random.Generator) -> tuple[Array, Array]:
         """Candidates, and the logarithm of what each is expected to improve on the best loss."""
-        process, limit = self._process(history, view)
+        process, limit = self._process(past, view)
         candidates = self._embedding.units(rng.random((view.n_anywhere, len(self._space))))
         gains = self._gains(process, candidates, limit)
-        around = self._best(history)
+        around = self._best(past)
         for scales in view.rounds:
             near = self._near(around, scales, rng)
             candidates = np.concatenate([candidates, near])
@@ -175,30 +202,22 @@ class AutoProposer:
             around = candidates[np.argsort(-gains, kind="stable")[:N_LEADERS]]
         return candidates, gains
 
-    def _best(self, history: Sequence[Observation]) -> Array:
+    def _best(self, past: Past) -> Array:
         """The unit coordinates of the best trials."""
-        units = self._units(history)
-        losses = [
-            (min(seen.losses.values()), index)
-            for index, seen in enumerate(history)
-            if seen.losses and units[index] is not None
-        ]
-        return np.array([units[index] for _, index in sorted(losses)[:N_BEST]])
+        losses = [(min(past.trials[index].losses.values()), index) for index in past.known]
+        return np.array([past.units[index] for _, index in sorted(losses)[:N_BEST]])
 
     def _gains(self, process: FidelityProcess, units: Array, best: float) -> Array:
         """The logarithm of what a full training at each of `units` is expected to improve on `best`."""
         at_end = Points(self._embedding.features(units), np.ones(len(units)), np.full(len(units), -1.0))
         return log_expected_improvement(*process.predict(at_end), best)
 
-    def _process(
-        self, history: Sequence[Observation], view: View, judged: Sequence[int] = ()
-    ) -> tuple[FidelityProcess, float]:
+    def _process(self, past: Past, view: View, judged: Sequence[int] = ()) -> tuple[FidelityProcess, float]:
         """The process, given what is known, the last losses of those `judged` among it, and what is open as it expects
         it; and the score that is to be improved on.
         """
-        units = self._units(history)
-        trials, times, scores = self._scored(history, view)
-        points = self._points([units[index] for index in trials], times, trials)
+        trials, times, scores = self._scored(past, view)
+        points = self._points(past, trials, times)
         furthest = np.lexsort((scores, -points.t))
         few, many = (furthest[thin(len(furthest), most // 2, most)] for most in (MOST_FITTED, MOST_KNOWN))
         by = self._fit(points[few], scores[few], view)
@@ -206,48 +225,34 @@ class AutoProposer:
         many = np.array(list(dict.fromkeys([*many.tolist(), *(last[number] for number in judged)])))
         process = FidelityProcess(by, points[many], scores[many])
         # The best rank is luck in part: what is to be improved on is the best that the process believes.
-        limit = float(process.predict(points[many])[0].min() if view.by_rank else scores.min())
-        is_open = self._open(history)
-        if not is_open:
+        limit = float(process.fitted().min() if view.by_rank else scores.min())
+        if not past.open:
             return process, limit
-        pending = self._points([units[index] for index in is_open], points.t.min(), is_open)
+        pending = self._points(past, past.open, points.t.min())
         expected, _ = process.predict(pending)
         return FidelityProcess(by, points[many] + pending, np.concatenate([scores[many], expected])), limit
 
-    def _scored(self, history: Sequence[Observation], view: View) -> tuple[list[int], list[float], Array]:
+    def _scored(self, past: Past, view: View) -> tuple[list[int], Sequence[float] | float, Array]:
         """What the view knows: trials, where along their curves, and the scores there, about standardised."""
-        units = self._units(history)
-        known = [(index, seen.losses) for index, seen in enumerate(history) if units[index] is not None and seen.losses]
         if view.by_rank:
-            best = [math.inf if history[index].failed else min(losses.values()) for index, losses in known]
-            return [index for index, _ in known], [1.0] * len(known), ranks(best)
-        rows = [(index, self._time(rung), loss) for index, losses in known for rung, loss in sorted(losses.items())]
-        trials, times, seen = (list(column) for column in zip(*rows, strict=True))
-        return trials, times, standing(seen)
+            seen = [past.trials[index] for index in past.known]
+            return past.known, 1.0, ranks([math.inf if one.failed else min(one.losses.values()) for one in seen])
+        rows = [(index, *row) for index in past.known for row in sorted(past.trials[index].losses.items())]
+        trials, rungs, losses = (list(column) for column in zip(*rows, strict=True))
+        times = {rung: self._time(rung) for rung in set(rungs)}
+        return trials, [times[rung] for rung in rungs], standing(losses)
 
-    def _open(self, history: Sequence[Observation]) -> list[int]:
-        """The trials that are under way and have no loss yet."""
-        units = self._units(history)
-        places = [
-            index for index, seen in enumerate(history) if seen.open and not seen.losses and units[index] is not None
-        ]
-        return places[-MOST_OPEN:]
-
-    def _is_near_an_open_one(self, history: Sequence[Observation], candidates: Array) -> npt.NDArray[np.bool_]:
+    def _is_near_an_open_one(self, past: Past, candidates: Array) -> npt.NDArray[np.bool_]:
         """Which candidates lie within `APART` of a trial that is under way, along every axis."""
-        is_open = self._open(history)
-        if not is_open:
+        if not past.open:
             return np.zeros(len(candidates), dtype=bool)
-        units = self._units(history)
-        under_way = self._embedding.features(np.array([units[index] for index in is_open], dtype=np.float64))
+        under_way = self._points(past, past.open, 0.0).x
         apart = np.abs(self._embedding.features(candidates)[:, None] - under_way)
         near: npt.NDArray[np.bool_] = (apart.max(2) < APART).any(1)
         return near
 
-    def _points(
-        self, units: Sequence[Sequence[float] | None], times: float | Sequence[float], trials: Sequence[int]
-    ) -> Points:
-        features = self._embedding.features(np.array(units, dtype=np.float64))
+    def _points(self, past: Past, trials: Sequence[int], times: float | Sequence[float]) -> Points:
+        features = self._embedding.features(np.array([past.units[index] for index in trials], dtype=np.float64))
         return Points(
             features,
             np.broadcast_to(np.asarray(times, dtype=np.float64), len(trials)),

@@ -100,7 +100,12 @@ def kernel(a: Points, b: Points, by: Hyperparameters) -> Array:
     u, v = a.x / by.lengths, b.x / by.lengths
     squares = np.maximum((u * u).sum(1)[:, None] + (v * v).sum(1)[None, :] - 2 * u @ v.T, 1e-12)
     r = SQRT5 * np.sqrt(squares)
-    covariance = (1 + r + 5 / 3 * squares) * np.exp(-r) * (f * np.exp(-apart / reach_f))
+    covariance = np.exp(-r)  # from here on in place: this is most of what a proposal costs
+    squares *= 5 / 3
+    squares += r
+    squares += 1
+    covariance *= squares
+    covariance *= f * np.exp(-apart / reach_f)
     covariance += m * np.exp(-apart / AVERAGE_REACH)
     if (b.trial >= 0).any():
         own = (a.trial[:, None] == b.trial[None, :]) & (a.trial >= 0)[:, None]
@@ -117,7 +122,13 @@ class FidelityProcess:
         covariance = kernel(points, points, by)
         covariance[np.diag_indices(len(points))] += by.others[-1] + JITTER
         self._factor = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
+        self._y = y
         self._whitened = _solve(self._factor, y)
+
+    def fitted(self) -> Array:
+        """The mean at the process's own points, without their noise: y - (ε + jitter) · (K + ε + jitter)⁻¹ y."""
+        weights = solve_triangular(self._factor, self._whitened, lower=True, trans="T", check_finite=False)
+        return np.asarray(self._y - (self._by.others[-1] + JITTER) * weights)
 
     def predict(self, at: Points) -> tuple[Array, Array]:
         """Mean and variance of y at some points, as far as they can be foretold: without noise, and without what will
