@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 import streamlit as st
 
-from app import going, showing
+from app import going
+from app.guarding import guarded
 from app.pages import (
     compare,
     dynamics,
@@ -17,10 +17,6 @@ from app.pages import (
     studies,
     study,
 )
-from tuner.errors import TunerError
-
-LOG = logging.getLogger("tuner.app")
-
 
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><g stroke="#0072B2" stroke-width="1.6">'
@@ -28,23 +24,6 @@ ICON = (
     '<circle cx="8" cy="5" r="2.4"/><circle cx="13" cy="11" r="2.4"/></g></g></svg>'
 )
 """The tab's icon. It is drawn here, since Streamlit's own icons for tabs are fetched from elsewhere."""
-
-
-def guarded(page: Callable[[], None]) -> Callable[[], None]:
-    """The page; where it fails, one message, and the traceback in the terminal that started the app."""
-
-    def show() -> None:
-        try:
-            page()
-        except TunerError as error:
-            st.error(showing.plain(error.message))
-            if error.hint:
-                st.caption(showing.plain(error.hint))
-        except Exception:
-            LOG.exception("a page of the explorer failed")
-            st.error("This page could not be shown. What went wrong is in the terminal that runs `tune app`.")
-
-    return show
 
 
 PAGES: dict[str, list[tuple[str, str, str, Callable[[], None]]]] = {

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from app import choosing, reading, showing
+from app.guarding import moving
 from tuner.analysis import StudyView
 from tuner.analysis.curves import Along, curves, marked, metrics_of, remarks_table, with_partners
 from tuner.analysis.differences import differences, standing
@@ -39,7 +40,7 @@ def page() -> None:
             label = "one per rung" if words == "rungs" else words
             st.button(label, key=f"pick-{words}", on_click=partial(choosing.set_to, "trials", words))
     every = 2.0 if study.record.holder is not None else None
-    st.fragment(_live, run_every=every)(study.name, named)
+    moving(_live, every)(study.name, named)
 
 
 def _live(name: str, named: str) -> None:

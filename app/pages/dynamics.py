@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app import choosing, reading, showing
+from app.guarding import moving
 from tuner.analysis import StudyView, best_trial
 from tuner.analysis.curves import Along
 from tuner.analysis.dynamics import PANELS, dynamics, left_out, references, telling
@@ -39,7 +40,7 @@ def page() -> None:
     along, x = choosing.along(study, measured, where=middle)
     steps = right.toggle("Steps between reports", value=True, key="steps", bind="query-params")
     every = 2.0 if study.record.holder is not None else None
-    st.fragment(_live, run_every=every)(study.name, number, along, x, steps)
+    moving(_live, every)(study.name, number, along, x, steps)
 
 
 def _usual(study: StudyView) -> TrialSummary:

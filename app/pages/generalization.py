@@ -7,6 +7,7 @@ import math
 import streamlit as st
 
 from app import choosing, reading, showing
+from app.guarding import moving
 from tuner.analysis import StudyView, best_trial
 from tuner.analysis.generalization import Which, gap_along, gap_correlations, gaps, learning_curves
 from tuner.plots.generalization import MOST, gap_along_figure, gaps_figure, learning_curves_figure, sharpness_figure
@@ -22,7 +23,7 @@ def page() -> None:
         showing.nothing("This study has no trials yet.", "They appear here as soon as its workers have started.")
         return
     every = 2.0 if study.record.holder is not None else None
-    st.fragment(_live, run_every=every)(study.name)
+    moving(_live, every)(study.name)
 
 
 def _live(name: str) -> None:

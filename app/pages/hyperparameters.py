@@ -7,6 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from app import choosing, reading, showing
+from app.guarding import moving
 from tuner.analysis import StudyView
 from tuner.analysis.comparable import level_of, levels
 from tuner.analysis.coverage import branches, coverage, samples
@@ -34,7 +35,7 @@ def page() -> None:
         showing.nothing("This study has no trials yet.", "They appear here as soon as its workers have started.")
         return
     every = 2.0 if study.record.holder is not None else None
-    st.fragment(_live, run_every=every)(study.name)
+    moving(_live, every)(study.name)
 
 
 def _live(name: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app import choosing, reading, sample_places, showing
+from app.guarding import moving
 from tuner.analysis.bands import bands, runs_so_far, view_of
 from tuner.analysis.compared import Comparison
 from tuner.analysis.comparison import Axis
@@ -30,7 +31,7 @@ def page() -> None:
         return
     name = choosing.one_of("Comparison", names, "comparison", where=st.sidebar)
     every = None if reading.comparison(name).state == "finished" else 2.0
-    st.fragment(_live, run_every=every)(name)
+    moving(_live, every)(name)
 
 
 def _live(name: str) -> None:

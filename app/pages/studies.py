@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app import going, reading, showing
+from app.guarding import moving
 from tuner.analysis.overview import ENDED, comparisons_table, matching, outline_progress, studies_table
 from tuner.analysis.progress import Progress
 from tuner.records import TrialState
@@ -23,7 +24,7 @@ def page() -> None:
     """The page."""
     st.title("Studies")
     held = any(outline.holder is not None for outline in reading.store().outlines())
-    st.fragment(_live, run_every=EVERY if held else 5 * EVERY)()
+    moving(_live, EVERY if held else 5 * EVERY)()
 
 
 def _live() -> None:

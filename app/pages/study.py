@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app import choosing, reading, showing, trial_list
+from app.guarding import moving
 from tuner.analysis import StudyView, best_trial, counts
 from tuner.analysis.best_so_far import best_so_far, trial_ends
 from tuner.analysis.comparison import Axis
@@ -38,7 +39,7 @@ def page() -> None:
     study = choosing.study()
     heading.title("Study" if study is None else showing.plain(study.name))
     if study is not None:
-        st.fragment(_live, run_every=LIVE.get(study.record.state))(study.name, study.record.state)
+        moving(_live, LIVE.get(study.record.state))(study.name, study.record.state)
 
 
 def _live(name: str, state: StudyState) -> None:
@@ -74,7 +75,7 @@ def _header(study: StudyView) -> tuple[DeltaGenerator, DeltaGenerator]:
         + (f" · {showing.plain(record.reason)}" if record.reason else "")
     )
     state, value, trials, spent, time = st.columns(5)
-    owner = f"process {record.holder.pid} on {record.holder.host}" if record.holder else "nobody runs it"
+    owner = f"process {record.holder.pid} on {showing.plain(record.holder.host)}" if record.holder else "nobody runs it"
     state.metric("State", record.state.value, owner if record.state in LIVE else None, **QUIET)
     where = f"trial {best.number}, {unit} {best.resource}" if best else "no value yet"
     value.metric(

@@ -6,8 +6,8 @@ import pytest
 import studies
 from streamlit.testing.v1 import AppTest
 
-from app import main, reading
-from app.main import PAGES, guarded
+from app import reading
+from app.main import PAGES
 from tuner.errors import StoreError
 from tuner.records import Failure, FailureKind, Report, TrialState, TrialSummary
 
@@ -22,7 +22,7 @@ def test_every_page_is_listed_once():
 
 def test_a_page_that_raises_shows_one_message_and_no_traceback(caplog):
     def script():
-        from app.main import guarded as guard
+        from app.guarding import guarded as guard
 
         def broken():
             raise ZeroDivisionError("secret path /home/anna")
@@ -39,7 +39,7 @@ def test_a_page_that_raises_shows_one_message_and_no_traceback(caplog):
 
 def test_a_mistake_is_told_as_text():
     def script():
-        from app.main import guarded as guard
+        from app.guarding import guarded as guard
         from tuner.errors import StoreError as Error
 
         def broken():
@@ -52,9 +52,34 @@ def test_a_mistake_is_told_as_text():
     assert "\\<b\\>" in page.caption[0].value
 
 
+def test_a_mistake_in_a_part_that_moves_is_told_once():
+    def script():
+        from app import guarding
+        from tuner.errors import StoreError
+
+        def part():
+            raise StoreError("the store is damaged there", hint="Bring back a copy.")
+
+        guarding.guarded(lambda: guarding.moving(part, None)())()
+
+    page = AppTest.from_function(script).run()
+    assert not page.exception
+    assert [error.value for error in page.error] == ["the store is damaged there"]
+    assert [caption.value for caption in page.caption] == ["Bring back a copy\\."]
+
+
 def test_what_streamlit_itself_raises_passes():
-    assert guarded.__module__ == main.__name__
-    assert issubclass(StoreError, Exception)
+    def script():
+        import streamlit as st
+
+        from app import guarding
+
+        guarding.guarded(st.stop)()
+        st.text("after the end")
+
+    page = AppTest.from_function(script).run()
+    assert not page.error
+    assert not page.text
 
 
 @pytest.fixture

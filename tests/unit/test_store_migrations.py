@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from refused_stores import refused
 from sqlalchemy import insert, text
 from store_samples import EVENTS, reported, spec
 
-from tuner.errors import StoreError, StudyNotFound
+from tuner.errors import StoreError, StudyHeld, StudyNotFound
 from tuner.records import Command, CommandKind, Details, Reported, StudyEnded, Ticked
 from tuner.store import (
     ComparisonPlan,
@@ -21,6 +22,7 @@ from tuner.store import (
     migrations,
     open_store,
 )
+from tuner.store.processes import this_process
 from tuner.store.tables import METADATA, schema
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "store_v3.db"
@@ -61,6 +63,29 @@ def test_an_older_store_is_read_as_it_is_and_migrated_when_it_is_written(tmp_pat
         writer.append([Reported(report)])
         writer.release()
         assert store.details("golden", 0) == [(2, Details({}, ("hello",)))]
+
+
+def test_no_store_is_migrated_under_a_writer_of_the_older_version(tmp_path):
+    """It would go on in the old way, and its values would be missing."""
+    file = tmp_path / "old.db"
+    shutil.copy(GOLDEN, file)
+    me = this_process()
+    holder = (me.host, me.boot, me.pid, me.started, time.time(), time.time())
+    with closing(sqlite3.connect(file)) as database:
+        database.execute(
+            "UPDATE studies SET token = 'its', host = ?, boot = ?, pid = ?, started = ?, since = ?, heartbeat = ? "
+            "WHERE name = 'golden'",
+            holder,
+        )
+        database.commit()
+    with closing(open_store(file, create=False)) as store, pytest.raises(StudyHeld, match="brought up to date, but"):
+        store.create(spec("another"))
+    with closing(sqlite3.connect(file)) as database:
+        assert database.execute("SELECT version FROM schema").fetchone() == (3,)
+        database.execute("UPDATE studies SET token = ''")
+        database.commit()
+    with closing(open_store(file)) as store:
+        assert len(store.values("golden")) == len(store.reports("golden"))
 
 
 DAMAGE = {

@@ -11,9 +11,11 @@ import pytest
 
 from tuner.analysis.bands import bands, runs_so_far
 from tuner.analysis.compared import Comparison
+from tuner.analysis.positions import axis_positions
 from tuner.analysis.rankings import groups, least_repeats, pairs, ranks
 from tuner.analysis.reaching import reach_curves, reach_medians, usual_target
-from tuner.analysis.spread import samples, spread
+from tuner.analysis.spread import _counted, samples, spread
+from tuner.space import Choice, Int
 from tuner.store import open_store
 
 
@@ -162,3 +164,14 @@ def test_nothing_was_run(store):
     assert len(bands(empty, "units")) == len(samples(empty)) == len(ranks(empty)) == len(pairs(empty)) == 0
     assert spread(empty, "trials")["share"].sum() == 0
     assert usual_target(empty) is None
+
+
+@pytest.mark.parametrize("axis", [Int(1, 4, log=True), Int(1000, 1015), Int(2, 4, none=True), Choice(("a", "b"))])
+def test_a_bin_of_one_value_is_named_by_it_and_lies_where_it_does(axis):
+    values = [value for value in (axis.values if isinstance(axis, Choice) else axis.grid(16)) if value is not None]
+    places = axis_positions(axis, values)
+    counted = _counted(places, np.ones(len(places)), axis)
+    counted = counted[counted["values"] != "off"]
+    assert list(counted["values"]) == [str(value) for value in values]
+    np.testing.assert_allclose(counted["position"], places)
+    np.testing.assert_allclose(counted["share"], 1 / len(values))

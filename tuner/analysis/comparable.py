@@ -65,7 +65,8 @@ def _at(study: StudyView, level: int) -> dict[int, float]:
     """The loss at a resource of every trial that reported there."""
     reports, metric = study.values, study.spec.metric
     sign = metric.loss(1.0)
-    there = reports.resource == level
+    # A running study's values may have been read later than its trials.
+    there = (reports.resource == level) & (reports.trial < len(study.trials))
     if metric.value == "last":
         return dict(zip(reports.trial[there].tolist(), (sign * reports.value[there]).tolist(), strict=True))
     until = (reports.resource <= level) & np.isfinite(reports.value)

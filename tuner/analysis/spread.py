@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from tuner.analysis.compared import Comparison
 from tuner.analysis.positions import OFF, axis_positions, text, value_at
+from tuner.records import Value
 from tuner.space import Axis, Choice
 
 Weight = Literal["trials", "units"]
@@ -62,28 +64,29 @@ def spread(comparison: Comparison, weight: Weight) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-def _edges(axis: Axis, n_bins: int) -> tuple[NDArray[np.float64], bool]:
-    """The bins' edges along the positions of an axis, without the one for off; and whether a bin is one value."""
+def _edges(axis: Axis, n_bins: int) -> tuple[NDArray[np.float64], list[Value]]:
+    """The bins' edges along the positions of an axis, without the one for off; and their values, if each is of one."""
     if isinstance(axis, Choice):
-        return np.arange(len(axis.values) + 1, dtype=np.float64) - 0.5, True
+        return np.arange(len(axis.values) + 1, dtype=np.float64) - 0.5, list(axis.values)
     cardinality = axis.cardinality()
     if cardinality is not None and cardinality - axis.none <= n_bins:
-        places = axis_positions(axis, [value for value in axis.grid(n_bins) if value is not None])
+        values: list[Value] = [value for value in axis.grid(n_bins) if value is not None]
+        places = axis_positions(axis, values)
         half = (places[1] - places[0]) / 2 if len(places) > 1 else 0.5
         between = (places[1:] + places[:-1]) / 2
-        return np.concatenate([[places[0] - half], between, [places[-1] + half]], dtype=np.float64), True
-    return np.linspace(0.0, 1.0, n_bins + 1), False
+        return np.concatenate([[places[0] - half], between, [places[-1] + half]], dtype=np.float64), values
+    return np.linspace(0.0, 1.0, n_bins + 1), []
 
 
 def _counted(places: NDArray[np.float64], weights: NDArray[np.float64], axis: Axis) -> pd.DataFrame:
-    edges, single = _edges(axis, N_BINS)
+    edges, values = _edges(axis, N_BINS)
     off = places == OFF
     counts, _ = np.histogram(places[~off].clip(edges[0], edges[-1]), edges, weights=weights[~off])
     middles, widths = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
-    words = [
-        text(value_at(axis, middle)) if single else f"{text(value_at(axis, low))} to {text(value_at(axis, high))}"
-        for middle, low, high in zip(middles, edges[:-1], edges[1:], strict=True)
-    ]
+    if values:
+        middles, words = axis_positions(axis, values), [text(value) for value in values]
+    else:
+        words = [f"{text(value_at(axis, low))} to {text(value_at(axis, high))}" for low, high in pairwise(edges)]
     if not isinstance(axis, Choice) and axis.none:
         counts = np.concatenate([[weights[off].sum()], counts])
         middles, widths = np.concatenate([[OFF], middles]), np.concatenate([[widths[0]], widths])

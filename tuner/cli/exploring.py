@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import ipaddress
 import os
@@ -54,7 +55,9 @@ def explore(store: str | None, *, port: int, address: str, browser: bool) -> Non
     settings = SETTINGS | {"server.address": address, "server.port": str(port)}
     options = [part for name, value in settings.items() for part in (f"--{name}", value)]
     if _is_loopback(address):  # no other name may lead here: against DNS rebinding by a page in the same browser
-        options += [part for name in ("localhost", "127.0.0.1", "::1") for part in ("--server.allowedHosts", name)]
+        options += [
+            part for name in {"localhost", "127.0.0.1", "::1", address} for part in ("--server.allowedHosts", name)
+        ]
     command = [sys.executable, "-m", "streamlit", "run", str(script), *options]
     path = os.pathsep.join([str(script.parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = os.environ | {STORE: url, "PYTHONPATH": path}
@@ -117,7 +120,7 @@ def _check_free(address: str, port: int) -> None:
     except PermissionError:
         raise UserMistake(f"port {port} may not be used by you", hint="Take one above 1023: --port 8501.") from None
     except OSError as error:
-        if error.errno == 99:  # EADDRNOTAVAIL
+        if error.errno == errno.EADDRNOTAVAIL:
             raise UserMistake(
                 f"this machine does not have the address {address}", hint="Use --address 127.0.0.1, or leave it out."
             ) from None

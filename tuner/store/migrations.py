@@ -6,13 +6,14 @@ to tests/golden/.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from sqlalchemy import Connection, insert, inspect, select, update
 
-from tuner.errors import StoreError
-from tuner.store import rows
+from tuner.errors import StoreError, StudyHeld
+from tuner.store import lease, rows
 from tuner.store.packing import packed
 from tuner.store.tables import (
     EVENTS_BUT_REPORTS,
@@ -58,9 +59,9 @@ def _pack_page(connection: Connection, study: int, metric: str, after: int) -> i
     if not page:
         return 0
     records = []
-    for number, time, body in page:
+    for number, recorded, body in page:
         with suppress(ValueError, AssertionError):  # a damaged report is told to those who read it
-            records.append(packed(number, time, rows.report(body), metric))
+            records.append(packed(number, recorded, rows.report(body), metric))
     last: int = page[-1][0]
     connection.execute(insert(report_values).values(study=study, number=last, records=b"".join(records)))
     return last
@@ -98,6 +99,8 @@ def migrate(connection: Connection, place: str) -> None:
         METADATA.create_all(connection)
         connection.execute(insert(schema).values(version=newest()))
         return
+    if version < newest():
+        _refuse_if_written(connection, place)
     for number in range(version + 1, newest() + 1):
         MIGRATIONS[number](connection)
     if version < newest():
@@ -135,3 +138,12 @@ def _refuse_foreign(connection: Connection, present: set[str], place: str) -> No
             f"{place} is a database of something else: it has the tables {', '.join(sorted(foreign)[:5])}",
             hint="Name another store.",
         )
+
+
+def _refuse_if_written(connection: Connection, place: str) -> None:
+    """A writer of the older version would go on in the old way, and what it wrote be missing from the new tables."""
+    for row in connection.execute(select(studies)).mappings():
+        try:
+            lease.refuse_if_held(row, time.time())
+        except StudyHeld as held:
+            raise StudyHeld(f"{place} has to be brought up to date, but {held.message}", hint=held.hint) from None
