@@ -13,7 +13,7 @@ import streamlit as st
 
 from tuner.analysis import StudyView
 from tuner.analysis.compared import Comparison
-from tuner.store import ComparisonPlan, ComparisonRun, StudyRecord, StudyStore, open_store
+from tuner.store import ComparisonPlan, ComparisonRun, JournalEntry, StudyRecord, StudyStore, open_store
 
 if TYPE_CHECKING:
     from tuner.analysis.comparison import Run
@@ -81,6 +81,20 @@ def _worked_out(
     _study: StudyView | Comparison,
 ) -> Any:
     return _table(_study, *arguments)
+
+
+@st.cache_resource(show_spinner=False)
+def _last_ticks() -> dict[tuple[str, float], JournalEntry]:
+    return {}
+
+
+def last_tick(name: str, created: float) -> list[JournalEntry]:
+    """The study's last tick, if there is one: those before it are read once, however many they are."""
+    known = _last_ticks()
+    before = known.get((name, created))
+    for entry in store().journal(name, before.number if before else 0, kinds=["ticked"]):
+        known[name, created] = entry
+    return [known[name, created]] if (name, created) in known else []
 
 
 def _version(found: StudyRecord) -> Hashable:

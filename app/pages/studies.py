@@ -76,8 +76,8 @@ def _progress(outline: StudyOutline) -> Progress | None:
     """Of a study that has not ended."""
     if outline.spec is None or outline.state in ENDED:
         return None
-    store = reading.store()
-    return outline_progress(outline, store.journal(outline.name, kinds=["ticked"]), store.commands(outline.name))
+    ticks = reading.last_tick(outline.name, outline.created)
+    return outline_progress(outline, ticks, reading.store().commands(outline.name))
 
 
 def _table(found: pd.DataFrame) -> None:

@@ -11,12 +11,13 @@ from by_hand import study_spec
 from seen import Seen, climb, trial
 
 from tuner.analysis.events import events_table, failures_table
+from tuner.analysis.overview import LONGEST_TICK, outline_progress
 from tuner.analysis.progress import expected_units, progress
 from tuner.analysis.scales import suits_log
 from tuner.analysis.trial_table import chosen_rows, trial_table
-from tuner.records import Command, Commanded, CommandKind, Failure, FailureKind, StudyEnded
+from tuner.records import Command, Commanded, CommandKind, Failure, FailureKind, StudyEnded, Ticked
 from tuner.spec import Budget
-from tuner.store import Holder, PostedCommand, StudyRecord, StudyState
+from tuner.store import Holder, JournalEntry, PostedCommand, StudyOutline, StudyRecord, StudyState
 
 HOLDER = Holder("here", "boot", 7, 0.0)
 
@@ -80,6 +81,17 @@ def axes() -> Seen:
         trial(1, "failed", 0, config=configs[1], failure=failure),
     ]
     return Seen(trials=trials, spec=study_spec(space=space))
+
+
+def test_a_night_between_two_sessions_is_nobodys_running_time():
+    spec = study_spec(budget={"trials": None, "minutes": 60})
+    ticks = [JournalEntry(9, 1_000.0, Ticked(60.0))]
+    resumed = StudyOutline(
+        "s", spec, "", StudyState.RUNNING, "", 940.0, 87_400.0, 12, Holder("here", "boot", 1, 87_390.0), {}, ()
+    )
+    assert 60 < outline_progress(resumed, ticks, []).seconds <= 60 + LONGEST_TICK
+    running = replace(resumed, updated=1_004.0)
+    assert outline_progress(running, ticks, []).seconds == 64
 
 
 def test_the_table_of_trials_has_a_column_for_each_axis():

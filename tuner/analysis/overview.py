@@ -18,6 +18,9 @@ from tuner.store import JournalEntry, PostedCommand, StudyOutline, StudyRecord, 
 POINTS = 60
 """Of a sparkline, at the most."""
 
+LONGEST_TICK = 60.0
+"""Seconds of running that may lie behind a study's last tick; they come every few."""
+
 ENDED = (StudyState.FINISHED, StudyState.FAILED)
 
 
@@ -49,8 +52,8 @@ def outline_progress(
     for entry in ticks:
         if isinstance(entry.event, Ticked):
             seconds, since = entry.event.seconds, entry.time
-    if outline.holder is not None:
-        seconds += max(outline.updated - since, 0.0)
+    if outline.holder is not None:  # what came since the last tick; no more, as it may have been in another session
+        seconds += min(max(outline.updated - since, 0.0), LONGEST_TICK)
     units = sum(resource for _, resource, _ in outline.values)
     return progress(_record(outline), extended(outline.spec.budget, commands), units, seconds)
 
