@@ -23,6 +23,15 @@ def study(names: Sequence[str] | None = None) -> StudyView | None:
     return reading.view(chosen)
 
 
+def begun_study() -> StudyView | None:
+    """The same, where it has trials; None, and a word on why, if it has none yet."""
+    chosen = study()
+    if chosen is not None and not chosen.trials:
+        showing.nothing("This study has no trials yet.", "They appear here as soon as its workers have started.")
+        return None
+    return chosen
+
+
 def _names() -> list[str]:
     """All studies but the runs of comparisons, which are many; of these the one that a link or a page has named."""
     store = reading.store()

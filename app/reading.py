@@ -39,6 +39,11 @@ def view(name: str) -> StudyView:
     return _view(name, _version(found))
 
 
+def every(study: StudyView) -> float | None:
+    """Seconds after which a page looks at the study again by itself: while somebody runs it."""
+    return 2.0 if study.record.holder is not None else None
+
+
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _view(name: str, version: Hashable) -> StudyView:  # noqa: ARG001 (what the cache is kept by)
     return StudyView(store(), name)

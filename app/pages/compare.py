@@ -27,11 +27,8 @@ POINTS = 20_000
 def page() -> None:
     """The page."""
     st.title("Compare trials")
-    study = choosing.study()
+    study = choosing.begun_study()
     if study is None:
-        return
-    if not study.trials:
-        showing.nothing("This study has no trials yet.", "They appear here as soon as its workers have started.")
         return
     text, pick = st.columns([3, 2], vertical_alignment="bottom")
     named = choosing.trials(f"Trials, {MOST} at most", f"{FIRST} (or {FORMS})", where=text)
@@ -39,8 +36,7 @@ def page() -> None:
         for words in PICKS:
             label = "one per rung" if words == "rungs" else words
             st.button(label, key=f"pick-{words}", on_click=partial(choosing.set_to, "trials", words))
-    every = 2.0 if study.record.holder is not None else None
-    moving(_live, every)(study.name, named)
+    moving(_live, reading.every(study))(study.name, named)
 
 
 def _live(name: str, named: str) -> None:

@@ -19,11 +19,8 @@ from tuner.records import Report, TrialSummary
 def page() -> None:
     """The page."""
     st.title("Training dynamics")
-    study = choosing.study()
+    study = choosing.begun_study()
     if study is None:
-        return
-    if not study.trials:
-        showing.nothing("This study has no trials yet.", "They appear here as soon as its workers have started.")
         return
     left, middle, right = st.columns([2, 3, 2], vertical_alignment="bottom")
     usual = _usual(study)
@@ -39,8 +36,7 @@ def page() -> None:
     measured = study.trials[usual.number if number is None else number].metrics
     along, x = choosing.along(study, measured, where=middle)
     steps = right.toggle("Steps between reports", value=True, key="steps", bind="query-params")
-    every = 2.0 if study.record.holder is not None else None
-    moving(_live, every)(study.name, number, along, x, steps)
+    moving(_live, reading.every(study))(study.name, number, along, x, steps)
 
 
 def _usual(study: StudyView) -> TrialSummary:

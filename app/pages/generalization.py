@@ -16,14 +16,10 @@ from tuner.plots.generalization import MOST, gap_along_figure, gaps_figure, lear
 def page() -> None:
     """The page."""
     st.title("Generalization")
-    study = choosing.study()
+    study = choosing.begun_study()
     if study is None:
         return
-    if not study.trials:
-        showing.nothing("This study has no trials yet.", "They appear here as soon as its workers have started.")
-        return
-    every = 2.0 if study.record.holder is not None else None
-    moving(_live, every)(study.name)
+    moving(_live, reading.every(study))(study.name)
 
 
 def _live(name: str) -> None:
