@@ -103,8 +103,8 @@ def last_tick(name: str, created: float) -> list[JournalEntry]:
 
 
 def _version(found: StudyRecord) -> Hashable:
-    """Changes whenever the study does, its state included."""
-    return (found.name, found.created, found.events, found.state)
+    """Changes whenever the study does, its state and what is asked of it included."""
+    return (found.name, found.created, found.events, found.commands, found.state)
 
 
 def _standing(found: Comparison) -> Hashable:

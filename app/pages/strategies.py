@@ -21,7 +21,7 @@ from tuner.plots.style import colours_of, with_unit
 def page() -> None:
     """The page."""
     st.title("Search strategies")
-    names = [record.plan.name for record in reading.store().comparisons.all()]
+    names = reading.store().comparisons.names()
     if not names:
         showing.nothing(
             "No methods have been compared in this store yet.",

@@ -7,7 +7,7 @@ import streamlit as st
 
 from app import going, reading, showing
 from app.guarding import moving
-from tuner.analysis.overview import ENDED, comparisons_table, matching, outline_progress, studies_table
+from tuner.analysis.overview import ENDED, UNREADABLE, comparisons_table, matching, outline_progress, studies_table
 from tuner.analysis.progress import Progress
 from tuner.records import TrialState
 from tuner.store import StudyOutline, StudyState
@@ -15,7 +15,6 @@ from tuner.store import StudyOutline, StudyState
 EVERY = 2.0
 """Seconds between two looks, while somebody runs a study; else five times as many."""
 
-UNREADABLE = "unreadable"
 ROW = 35
 HEIGHT = 560
 
@@ -142,10 +141,18 @@ def _comparisons() -> None:
             "n_runs": column.NumberColumn("of"),
             "methods": column.TextColumn("methods", width="large"),
             "created": column.DatetimeColumn("created (UTC)", format="YYYY-MM-DD HH:mm:ss"),
+            "message": column.TextColumn("message", help="Why it cannot be read.", width="large")
+            if table["message"].any()
+            else None,
         },
+        placeholder="",
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",
     )
     for place in chosen.selection.rows[:1]:
-        going.to("strategies", {"comparison": table["comparison"].iloc[place]})
+        row = table.iloc[place]
+        if row["state"] == UNREADABLE:
+            st.error(showing.plain(row["message"]))
+        else:
+            going.to("strategies", {"comparison": row["comparison"]})

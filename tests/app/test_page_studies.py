@@ -50,3 +50,15 @@ def test_a_study_whose_spec_cannot_be_read_says_why(shown, store, tmp_path):
     row = shown("studies").dataframe[0].value.set_index("study").loc["single"]
     assert row["state"] == "unreadable"
     assert row["message"]
+
+
+def test_a_comparison_that_cannot_be_read_is_in_nobodys_way(shown, store, tmp_path):
+    for name in ("broken", "whole"):
+        store.comparisons.create(plan(name))
+    with sqlite3.connect(tmp_path / "tuner.db") as database:
+        database.execute("update comparisons set methods = '{' where name = 'broken'")
+    database.close()
+    table = shown("studies").dataframe[0].value.set_index("comparison")
+    assert table["state"].to_dict() == {"whole": "unfinished", "broken": "unreadable"}
+    assert "comparison 'broken'" in table.loc["broken", "message"]
+    assert "None of its runs has ended" in shown("strategies", comparison="whole").info[0].value

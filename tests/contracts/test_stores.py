@@ -21,8 +21,8 @@ SERVERS = os.environ.get("TUNER_TEST_STORES", "").split()
 def opener(request, tmp_path):
     url = f"sqlite:///{tmp_path / 'runs' / 'tuner.db'}" if request.param == "sqlite" else SERVERS[request.param]
     with closing(open_store(url)) as store:
-        for record in store.comparisons.all():
-            store.comparisons.delete(record.plan.name)
+        for name in store.comparisons.names():
+            store.comparisons.delete(name)
         for study in store.studies():
             store.delete(study.name)
     return partial(open_store, url)

@@ -49,7 +49,7 @@ def test_failures_are_grouped_by_what_they_say():
 
 
 def record(state: str = "running", held: bool = True, **parts: Any) -> StudyRecord:
-    return StudyRecord("hand", study_spec(**parts), StudyState(state), "", 0.0, 0.0, 1, HOLDER if held else None)
+    return StudyRecord("hand", study_spec(**parts), StudyState(state), "", 0.0, 0.0, 1, 0, HOLDER if held else None)
 
 
 def test_the_time_left_follows_from_the_share_of_the_budget_that_is_spent():
@@ -87,7 +87,7 @@ def test_a_night_between_two_sessions_is_nobodys_running_time():
     spec = study_spec(budget={"trials": None, "minutes": 60})
     ticks = [JournalEntry(9, 1_000.0, Ticked(60.0))]
     resumed = StudyOutline(
-        "s", spec, "", StudyState.RUNNING, "", 940.0, 87_400.0, 12, Holder("here", "boot", 1, 87_390.0), {}, ()
+        "s", spec, "", StudyState.RUNNING, "", 940.0, 87_400.0, 12, 0, Holder("here", "boot", 1, 87_390.0), {}, ()
     )
     assert 60 < outline_progress(resumed, ticks, []).seconds <= 60 + LONGEST_TICK
     running = replace(resumed, updated=1_004.0)

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from by_hand import study_spec
 from workplace import Workplace
 
 from tuner.cli import comparing, running
@@ -17,7 +18,7 @@ from tuner.errors import UserMistake
 from tuner.home import author
 from tuner.spec import StudySpec
 from tuner.spec.load import load_spec, with_overrides
-from tuner.store import open_store
+from tuner.store import ComparisonPlan, open_store
 from tuner.workflows.places import claim_folder, owns_folder, study_folder
 
 
@@ -150,6 +151,16 @@ def test_an_unreadable_study_is_in_nobodys_way(place):
     out, _ = place.tune("delete", "demo", "--yes")
     assert "its files stay" in out
     assert [row["study"] for row in place.json("list")] == ["other"]
+
+
+def test_an_unreadable_comparison_is_in_nobodys_way(place):
+    with closing(open_store(place.folder / "runs" / "tuner.db")) as store:
+        store.comparisons.create(ComparisonPlan(study_spec(study="broken"), ("random",), 1))
+    with closing(sqlite3.connect(place.folder / "runs" / "tuner.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE comparisons SET methods = '{'")
+    place.tune("run", "spec.yaml", "--trials", "2")
+    assert "comparison 'broken' cannot be read" in place.tune("list")[0]
+    assert [row["study"] for row in place.json("list")] == ["demo", "broken"]
 
 
 def test_looking_at_a_foreign_database_changes_nothing(place):

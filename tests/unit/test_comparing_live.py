@@ -82,7 +82,7 @@ def test_an_objective_that_is_an_object(store):
     plan = make_plan(SPEC.model_copy(update={"objective": "nowhere:nothing"}), ["random"], 1)
     with pytest.raises(ObjectiveError, match="nowhere"):
         check_runnable(plan)
-    assert store.comparisons.all() == []
+    assert store.comparisons.names() == []
     check_runnable(plan, Comparing(objective=curves))
     run(store, plan, Comparing(objective=curves))
     assert Comparison(store, plan.name).state == "finished"

@@ -97,8 +97,16 @@ DAMAGE = {
     "values": ("UPDATE report_values SET records = 'x'", lambda store: store.values("golden"), "the values of study"),
     "report": ("UPDATE journal SET body = 'x'", lambda store: store.reports("golden"), "the journal of study"),
     "command": ("UPDATE commands SET body = ''", lambda store: store.commands("golden"), "the commands of study"),
-    "methods": ("UPDATE comparisons SET methods = '{'", lambda store: store.comparisons.all(), "comparison 'compared'"),
-    "replay": ("UPDATE comparisons SET replay = '7'", lambda store: store.comparisons.all(), "comparison 'compared'"),
+    "methods": (
+        "UPDATE comparisons SET methods = '{'",
+        lambda store: store.comparisons.find("compared"),
+        "comparison 'compared'",
+    ),
+    "replay": (
+        "UPDATE comparisons SET replay = '7'",
+        lambda store: store.comparisons.find("compared"),
+        "comparison 'compared'",
+    ),
     "spec": ("UPDATE studies SET spec = '[]'", lambda store: store.study("golden"), "study 'golden' has a spec that"),
 }
 
@@ -210,7 +218,7 @@ def test_a_golden_comparison(tmp_path):
 def test_an_older_store_has_no_comparisons_until_it_is_written(tmp_path):
     shutil.copy(GOLDEN_2, tmp_path / "old.db")
     with closing(open_store(tmp_path / "old.db", create=False)) as store:
-        assert store.comparisons.all() == store.comparisons.runs() == []
+        assert store.comparisons.names() == store.comparisons.runs() == []
         with pytest.raises(StudyNotFound, match="no comparison 'compared'"):
             store.comparisons.find("compared")
         plan = ComparisonPlan(store.study("golden").spec.model_copy(update={"study": "compared"}), ("random",), 1)

@@ -22,8 +22,8 @@ OLD = Path(__file__).parents[1] / "golden" / "store_v1.db"
 def place(request, tmp_path):
     url = str(tmp_path / "runs" / "tuner.db") if request.param == "sqlite" else SERVERS[request.param]
     with closing(open_store(url)) as store:
-        for record in store.comparisons.all():
-            store.comparisons.delete(record.plan.name)
+        for name in store.comparisons.names():
+            store.comparisons.delete(name)
         for name in store.names():
             store.delete(name)
         store.create(spec())
@@ -67,7 +67,7 @@ def test_the_database_refuses_too(place, statement):
 def test_a_missing_store_is_seen_when_it_appears(tmp_path):
     file = tmp_path / "runs" / "tuner.db"
     with closing(open_store(file, read_only=True)) as store:
-        assert store.studies() == store.names() == store.outlines() == store.comparisons.all() == []
+        assert store.studies() == store.names() == store.outlines() == store.comparisons.names() == []
         with pytest.raises(StudyNotFound, match="is not there yet"):
             store.values("mnist")
         with pytest.raises(StoreError, match="not there"):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, final
 
+from tuner.errors import StoreError, StudyNotFound
 from tuner.records import TrialSummary
 from tuner.store import ComparisonPlan, ComparisonRecord, ComparisonRun, StudyState, StudyStore
 
@@ -24,7 +25,21 @@ ENDED = (StudyState.FINISHED, StudyState.FAILED)
 
 def is_comparison(store: StudyStore, name: str) -> bool:
     """Whether the store has a comparison of that name."""
-    return name in {record.plan.name for record in store.comparisons.all()}
+    return name in store.comparisons.names()
+
+
+def comparisons_of(store: StudyStore) -> tuple[list[Comparison], dict[str, str]]:
+    """The comparisons of a store, the newest first; and of those that cannot be read, by name, why."""
+    found: list[Comparison] = []
+    unreadable: dict[str, str] = {}
+    for name in store.comparisons.names():
+        try:
+            found.append(Comparison(store, name))
+        except StudyNotFound:
+            continue  # deleted a moment ago
+        except StoreError as error:
+            unreadable[name] = error.message
+    return found, unreadable
 
 
 @final

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from tuner.analysis.compared import Comparison
+from tuner.analysis.compared import comparisons_of
 from tuner.analysis.comparison.incumbent import best_at_highest
 from tuner.analysis.comparison.trace import Floats
 from tuner.analysis.progress import Progress, progress
@@ -20,6 +20,9 @@ POINTS = 60
 
 LONGEST_TICK = 60.0
 """Seconds of running that may lie behind a study's last tick; they come every few."""
+
+UNREADABLE = "unreadable"
+"""The state of what cannot be read."""
 
 ENDED = (StudyState.FINISHED, StudyState.FAILED)
 
@@ -59,20 +62,20 @@ def outline_progress(
 
 
 def comparisons_table(store: StudyStore) -> pd.DataFrame:
-    """One row per comparison, the newest first.
+    """One row per comparison, the newest first; those that cannot be read come last.
 
-    Columns: comparison, state, methods (as text), repeats, n_done and n_runs (of its runs), metric, created (UTC).
+    Columns: comparison, state ("unreadable" where it cannot be read), methods (as text), repeats, n_done and n_runs (of
+    its runs), metric, created (UTC), message (why it cannot be read).
     """
-    rows = []
-    for record in store.comparisons.all():
-        comparison = Comparison(store, record.plan.name)
-        plan, metric = record.plan, record.plan.spec.metric.name
-        counts = (comparison.n_done, comparison.n_runs)
-        rows.append(
-            (plan.name, comparison.state, ", ".join(plan.methods), plan.repeats, *counts, metric, record.created)
-        )
-    names = ["comparison", "state", "methods", "repeats", "n_done", "n_runs", "metric", "created"]
-    table = pd.DataFrame(rows, columns=names)
+    found, unreadable = comparisons_of(store)
+    rows: list[tuple[object, ...]] = []
+    for comparison in found:
+        plan, counts = comparison.plan, (comparison.n_done, comparison.n_runs)
+        about = (plan.spec.metric.name, comparison.record.created, "")
+        rows.append((plan.name, comparison.state, ", ".join(plan.methods), plan.repeats, *counts, *about))
+    rows += [(name, UNREADABLE, "", None, None, None, "", None, why) for name, why in unreadable.items()]
+    names = ["comparison", "state", "methods", "repeats", "n_done", "n_runs", "metric", "created", "message"]
+    table = pd.DataFrame(rows, columns=names).astype(dict.fromkeys(("repeats", "n_done", "n_runs"), "Int64"))
     return table.assign(created=pd.to_datetime(table["created"].astype(float), unit="s", utc=True).dt.round("s"))
 
 
@@ -99,7 +102,7 @@ def _row(outline: StudyOutline, run: bool, known: Progress | None) -> dict[str, 
     holder = outline.holder
     return {
         "study": outline.name,
-        "state": "unreadable" if outline.error else outline.state.value,
+        "state": UNREADABLE if outline.error else outline.state.value,
         "share": share,
         "best": curve[-1] if curve.size else np.nan,
         "metric": outline.spec.metric.name if outline.spec else "",
@@ -152,5 +155,6 @@ def _record(outline: StudyOutline) -> StudyRecord:
         outline.created,
         outline.updated,
         outline.events,
+        outline.commands,
         outline.holder,
     )

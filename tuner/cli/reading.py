@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from tuner.analysis import best_trial, counts, leaderboard
-from tuner.analysis.compared import Comparison, is_comparison
+from tuner.analysis.compared import Comparison, comparisons_of, is_comparison
 from tuner.cli.comparison_tables import comparisons_table, print_comparison
 from tuner.cli.tables import (
     configuration,
@@ -39,10 +39,9 @@ StudyRow = tuple[StudyRecord, int, TrialSummary | None]
 def list_studies(store: str | None, *, everything: bool, as_json: bool) -> None:
     """All studies and comparisons; the studies that are runs of a comparison only with `everything`."""
     opened = open_store(store, create=False)
-    comparisons = [Comparison(opened, record.plan.name) for record in opened.comparisons.all()]
+    comparisons, unreadable = comparisons_of(opened)
     runs = set() if everything else {run.study for run in opened.comparisons.runs()}
     rows: list[StudyRow] = []
-    unreadable: dict[str, str] = {}
     for name in opened.names():
         if name in runs:
             continue

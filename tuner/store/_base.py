@@ -39,7 +39,9 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class StudyRecord:
-    """A study in the store. Times are seconds since the epoch; `events` is the number of its last event."""
+    """A study in the store. Times are seconds since the epoch; `events` is the number of its last event, `commands`
+    that of the last command posted to it.
+    """
 
     name: str
     spec: StudySpec
@@ -48,6 +50,7 @@ class StudyRecord:
     created: float
     updated: float
     events: int
+    commands: int
     holder: Holder | None
 
 
@@ -67,6 +70,7 @@ class StudyOutline:
     created: float
     updated: float
     events: int
+    commands: int
     holder: Holder | None
     counts: Mapping[TrialState, int]
     values: tuple[tuple[int, int, float], ...]

@@ -70,12 +70,12 @@ class Comparisons(Protocol):
         """Put a plan in the place of the one of its name, whose runs stay."""
         ...
 
-    def all(self) -> list[ComparisonRecord]:
-        """All comparisons, the newest first."""
+    def names(self) -> list[str]:
+        """The names of all comparisons, the newest first, be they readable or not."""
         ...
 
     def find(self, name: str) -> ComparisonRecord:
-        """The comparison of that name."""
+        """The comparison of that name. Raises StoreError if it cannot be read."""
         ...
 
     def runs(self, name: str | None = None) -> list[ComparisonRun]:

@@ -59,6 +59,7 @@ def _outline(row: RowMapping, its_trials: Sequence[_Trial], now: float) -> Study
         created=row["created"],
         updated=row["updated"],
         events=row["events"],
+        commands=row["commands"],
         holder=lease.live_holder(row, now),
         counts=counts,
         values=tuple((number, resource, value) for _, number, resource, value in its_trials if value is not None),

@@ -49,15 +49,14 @@ class SqlComparisons:
             connection.execute(update(comparisons).where(comparisons.c.id == found["id"]).values(_columns(plan)))
         return self.find(plan.name)
 
-    def all(self) -> list[ComparisonRecord]:
+    def names(self) -> list[str]:
         if self._database.absent():
             return []
         with self._database.reading() as connection:
             if stored_version(connection) < COMPARISONS_SINCE:
                 return []
-            newest_first = select(comparisons).order_by(comparisons.c.created.desc(), comparisons.c.id.desc())
-            found = connection.execute(newest_first).mappings().all()
-        return [_record(row) for row in found]
+            newest_first = select(comparisons.c.name).order_by(comparisons.c.created.desc(), comparisons.c.id.desc())
+            return list(connection.execute(newest_first).scalars())
 
     def find(self, name: str) -> ComparisonRecord:
         self._refuse_absent(name)

@@ -226,6 +226,7 @@ class SqlStore:
             created=row["created"],
             updated=row["updated"],
             events=row["events"],
+            commands=row["commands"],
             holder=lease.live_holder(row, now),
         )
 

@@ -40,11 +40,11 @@ def settle(store: StudyStore, plan: ComparisonPlan, *, budget_asked: bool = True
     A budget that nobody asked for is that of the comparison that is there. Raises StudyExists if the name belongs to a
     study, or to a comparison of something else, and SpecError for a warm start that cannot be.
     """
-    there = {record.plan.name: record.plan for record in store.comparisons.all()}.get(plan.name)
-    if there is None:
+    if plan.name not in store.comparisons.names():
         if plan.name in store.names():
             raise StudyExists(f"there is a study {plan.name!r} already", hint="Choose another --name.")
         return replace(plan, spec=with_memory(store, plan.spec)), False
+    there = store.comparisons.find(plan.name).plan
     changes: dict[str, object] = {} if budget_asked else {"budget": there.spec.budget}
     if not plan.spec.memory and plan.spec.warm_start == there.spec.warm_start:
         changes["memory"] = there.spec.memory  # taken once: what it was taken from may have changed, or gone
