@@ -12,10 +12,10 @@ run: $(VENV)/.installed
 install: $(VENV)/.installed
 
 test: $(VENV)/.installed-test $(VENV)/.browser lint
-	$(BIN)/pytest -q -m "not slow"
+	$(BIN)/pytest -q -m "not slow" -n 2 --dist loadfile
 
 test-all: $(VENV)/.installed-test $(VENV)/.browser lint
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n 2 --dist loadfile
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
@@ -35,6 +35,8 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/ray_overhead.py --record
 	$(BIN)/python benchmarks/segments_per_worker.py --record
 	$(BIN)/python benchmarks/simulated_events.py --record
+	$(BIN)/python benchmarks/lane_driver.py --record
+	$(BIN)/python benchmarks/auto_batches.py --record
 	$(BIN)/python benchmarks/mnist_study.py --record
 	$(if $(TUNER_BENCH_DATA),$(MAKE) bench-search,@echo 'Left out, as TUNER_BENCH_DATA names no folder: make bench-search')
 
@@ -50,9 +52,10 @@ bench-search: $(VENV)/.installed-bench
 	$(SEARCH)/report.py $(RESULTS) --ours auto --record
 	$(SEARCH)/picture.py $(RESULTS) --methods $(FAST),$(SLOW) --out docs/images
 
-# One GPU for the first, two for the second.
+# One GPU for the first two, two for the last.
 bench-gpu: $(VENV)/.installed
 	$(BIN)/python benchmarks/trainer_gpu.py --record
+	$(BIN)/python benchmarks/lanes.py --record
 	$(BIN)/python benchmarks/ddp_scaling.py --record
 
 $(VENV)/bin/python:

@@ -1,4 +1,4 @@
-"""The explorer's entry: its pages, and what every one of them has. `tune app` starts app/entry/explorer.py."""
+"""The explorer's entry: its pages, and what every one of them has. `tune app` starts app/entry/server.py."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from app import going
 from app.guarding import guarded
 from app.pages import (
     compare,
+    control,
     dynamics,
     generalization,
     hyperparameters,
@@ -34,6 +35,7 @@ PAGES: dict[str, list[tuple[str, str, str, Callable[[], None]]]] = {
         ("hyperparameters", "Hyperparameters", ":material/tune:", hyperparameters.page),
         ("generalization", "Generalization", ":material/call_split:", generalization.page),
         ("dynamics", "Training dynamics", ":material/ecg_heart:", dynamics.page),
+        ("control", "Control", ":material/settings_remote:", control.page),
     ],
     "Methods": [("strategies", "Search strategies", ":material/leaderboard:", strategies.page)],
 }

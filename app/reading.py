@@ -25,7 +25,12 @@ STORE = "TUNER_APP_STORE"
 @st.cache_resource(show_spinner=False)
 def store() -> StudyStore:
     """The store, for reading."""
-    return open_store(os.environ.get(STORE) or None, create=False, read_only=True)
+    return open_store(url(), create=False, read_only=True)
+
+
+def url() -> str | None:
+    """Where the store is; None for the usual place."""
+    return os.environ.get(STORE) or None
 
 
 def record(name: str) -> StudyRecord:

@@ -11,6 +11,7 @@ from tuner.analysis.compared import Comparison
 from tuner.analysis.spread import Weight, samples, spread
 from tuner.plots.spread import plane_figure, spread_figure
 from tuner.plots.style import colours_of
+from tuner.plots.thinning import MOST_MARKS
 
 MOST_AXES = 6
 """So many axes are shown side by side before anybody has chosen."""
@@ -75,4 +76,7 @@ def _plane(comparison: Comparison, names: list[str]) -> None:
         spec.scheduler.unit,
     )
     showing.figure(drawn, f"{comparison.name}-plane", table=shown)
-    st.caption(f"One run of each method, a point per trial; a larger one was trained for more {spec.scheduler.unit}s.")
+    thinned = f" {MOST_MARKS:,} of {len(shown):,} are drawn." if len(shown) > MOST_MARKS else ""
+    st.caption(
+        f"One run of each method, a point per trial; a larger one was trained for more {spec.scheduler.unit}s.{thinned}"
+    )

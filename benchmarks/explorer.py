@@ -4,10 +4,11 @@
     python benchmarks/explorer_servers.py
     python benchmarks/explorer.py --store FILE [--study large] [--loaded FOLDER] [--rounds 3] [--record]
 
-Each page is opened in a fresh context of headless Chromium, with nothing in its cache: the page Study as the first of
-a server that has just been started, then all pages, of which that server has worked out nothing but Study yet; and once
-more in a second tab of that context, where its choices are then changed, each for the first time. The peers' pages are
-opened just so. `explorer_browser.py` says what is clocked.
+Each page is opened in a headless Chromium just started, with nothing in its cache: the page Study as the first of a
+server that has just been started, then all pages, of which that server has worked out nothing but Study yet; and once
+more in a second tab. Then its choices are changed, each for the first time. The peers' pages are opened just so, and a
+Streamlit app that does nothing but draw one Plotly line of two points: below that no page of the explorer can come.
+`explorer_paint.py` and `explorer_browser.py` say what is clocked.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
-from explorer_browser import LIMIT, OPTUNA, PAGES, TENSORBOARD, Page, browser, opened
-from explorer_servers import PACKAGES, explorer, load_peers, memory, optuna_dashboard, tensorboard
+from explorer_browser import LEAST, LIMIT, OPTUNA, PAGES, TENSORBOARD, Page, browser, changes
+from explorer_paint import painted
+from explorer_servers import PACKAGES, explorer, least, load_peers, memory, optuna_dashboard, tensorboard
 from record import Record, arguments
 
 from tuner.store import open_store
@@ -58,6 +60,7 @@ def main() -> None:
         for number in range(1, options.rounds + 1):
             loads.append(f"{os.getloadavg()[0]:.1f}")
             one_of_ours(chromium, options.store, ours)
+            one_of_theirs(chromium, LEAST, least, theirs)
             one_of_theirs(chromium, OPTUNA, lambda: optuna_dashboard(folder), theirs)
             one_of_theirs(chromium, TENSORBOARD, lambda: tensorboard(folder), theirs, n_trials)
             print(f"round {number} of {options.rounds}", flush=True)
@@ -68,7 +71,7 @@ def main() -> None:
 def one_of_ours(chromium: Any, store: str, rows: Rows) -> None:
     """A round of the explorer: one page first, whatever it takes, then all of them."""
     with explorer(store) as (address, process):
-        rows[COLD][FIRST.name].append(opened(chromium, address, FIRST)[0])
+        rows[COLD][FIRST.name].append(painted(address, FIRST)[0])
         for page in PAGES:
             measure(chromium, address, page, rows)
         rows[MEMORY]["explorer"].append(memory(process))
@@ -85,16 +88,18 @@ def one_of_theirs(
     with start() as (address, process):
         if n_runs:
             rows["seconds until all event files were read"][page.name].append(until_read(address, n_runs))
-        rows[COLD][page.name].append(opened(chromium, address, page)[0])
+        rows[COLD][page.name].append(painted(address, page)[0])
         measure(chromium, address, page, rows)
         rows[MEMORY][page.name].append(memory(process))
 
 
 def measure(chromium: Any, address: str, page: Page, rows: Rows) -> None:
-    fresh, second, changes = opened(chromium, address, page, again=True)
+    fresh, second = painted(address, page)
     rows[WARM][page.name].append(fresh)
     rows[AGAIN][page.name].append(second)
-    for what, seconds in changes.items():
+    if second == LIMIT:
+        return
+    for what, seconds in changes(chromium, address, page).items():
         rows[CHANGE][f"{page.name}: {what}"].append(seconds)
 
 

@@ -1,7 +1,6 @@
-"""What `explorer.py` measures in a browser: when a page is of use, and how long a change of a choice takes to show.
+"""The pages that `explorer.py` opens, when one is of use, and how long a change of a choice takes to show.
 
-Both are clocked in the page, frame by frame: the first from the start of the navigation, the second from the key or
-the pointer going down.
+A change is clocked in the page, frame by frame, from the key or the pointer going down.
 """
 
 from __future__ import annotations
@@ -119,6 +118,7 @@ OPTUNA = Page(
     "figure",
     (Change("history by start", radio("Datetime start"), "figure"),),
 )
+LEAST = Page("Streamlit, one line of Plotly", "", "figure")
 TENSORBOARD = Page(
     "TensorBoard HParams",
     "#hparams",
@@ -127,43 +127,39 @@ TENSORBOARD = Page(
 )
 
 
+def chromium_path() -> str:
+    """Of the Chromium that is there."""
+    path = next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
+        raise SystemExit(f"no Chromium on the PATH ({', '.join(NAMES)})")
+    return path
+
+
 @contextmanager
 def browser() -> Iterator[Any]:
     """Chromium without a window."""
     from playwright.sync_api import sync_playwright
 
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None:
-        raise SystemExit(f"no Chromium on the PATH ({', '.join(NAMES)})")
     with sync_playwright() as started:
-        launched = started.chromium.launch(executable_path=path, args=FLAGS)
+        launched = started.chromium.launch(executable_path=chromium_path(), args=FLAGS)
         yield launched
         launched.close()
 
 
-def opened(chromium: Any, address: str, page: Page, *, again: bool = False) -> tuple[float, float, dict[str, float]]:
-    """Seconds until the page is of use in a fresh context; if `again`, seconds until it is in a second tab of that
-    context, whose cache has the programs, and there until each of its changes shows.
-    """
+def changes(chromium: Any, address: str, page: Page) -> dict[str, float]:
+    """Seconds until each of the page's changes shows, each made for the first time in a fresh context."""
+    if not page.changes:
+        return {}
     context = chromium.new_context(viewport={"width": 1400, "height": 1000})
     context.set_default_timeout(1000 * LIMIT)
     try:
-        first, tab = visited(context, address, page)
-        if not again or first >= LIMIT:
-            return first, LIMIT, {}
-        tab.close()
-        second, tab = visited(context, address, page)
-        return first, second, {one.what: changed(tab, one) for one in page.changes}
+        tab = context.new_page()
+        tab.add_init_script(WATCH)
+        tab.goto(f"{address}/{page.path}", wait_until="commit")
+        until(tab, USEFUL[page.useful])
+        return {one.what: changed(tab, one) for one in page.changes}
     finally:
         context.close()
-
-
-def visited(context: Any, address: str, page: Page) -> tuple[float, Any]:
-    """Seconds until the page is of use in a new tab; the tab."""
-    tab = context.new_page()
-    tab.add_init_script(WATCH)
-    tab.goto(f"{address}/{page.path}", wait_until="commit")
-    return until(tab, USEFUL[page.useful]), tab
 
 
 def changed(tab: Any, change: Change) -> float:

@@ -20,6 +20,7 @@ import venv
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -69,6 +70,23 @@ def explorer(store: str) -> Iterator[tuple[str, int]]:
     command = [sys.executable, "-m", "tuner.cli", "app", "--no-browser", "--port", str(port), "--store", store]
     with server(command, port, "/_stcore/health") as started:
         yield started
+
+
+LINE = (
+    "import streamlit as st, plotly.graph_objects as go\nst.plotly_chart(go.Figure(go.Scatter(x=[1, 2], y=[1, 2])))\n"
+)
+
+
+@contextmanager
+def least() -> Iterator[tuple[str, int]]:
+    """A Streamlit app that draws one line: its address and process."""
+    port = free_port()
+    with TemporaryDirectory() as folder:
+        script = Path(folder) / "line.py"
+        script.write_text(LINE)
+        options = ["--server.headless", "true", "--server.fileWatcherType", "none", "--server.port", str(port)]
+        with server([sys.executable, "-m", "streamlit", "run", script, *options], port, "/_stcore/health") as started:
+            yield started
 
 
 @contextmanager

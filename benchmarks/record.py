@@ -80,6 +80,10 @@ class Record:
         """A figure to reach, what was reached, and whether that is enough."""
         self._parts.append(f"Target: {what}. Reached: {reached}. **{'Met' if met else 'MISSED'}.**")
 
+    def so_far(self) -> str:
+        """What there is already, should the rest never come."""
+        return "\n\n".join(self._parts)
+
     def publish(self, *, write: bool) -> None:
         """Print it; write it as well if asked."""
         text = "\n\n".join([*self._parts, f"{versions(self._packages)}; {machine(self._load)}."]) + "\n"

@@ -232,6 +232,9 @@ class MemoryDriver:
     def tick(self) -> None:
         pass
 
+    def overdue(self) -> tuple[()]:
+        return ()
+
     def commit(self) -> None:
         self.journal += self.controller.take_changes().events
 

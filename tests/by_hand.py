@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from tuner.control import Nothing, StudyController
@@ -27,15 +27,16 @@ def study_spec(**parts: Any) -> StudySpec:
     return StudySpec.from_dict(data | parts)
 
 
-def controller_of(spec: StudySpec) -> StudyController:
-    return StudyController(spec, make_sampler(spec), make_scheduler(spec.scheduler))
+def controller_of(spec: StudySpec, newest: StudySpec | None = None) -> StudyController:
+    return StudyController(spec, make_sampler(newest or spec), make_scheduler(spec.scheduler))
 
 
 class Hand:
     """Workers of a controller, moved by a test; keeps the journal."""
 
     def __init__(self, spec: StudySpec | None = None, **parts: Any) -> None:
-        self.spec = spec or study_spec(**parts)
+        self.first = self.spec = spec or study_spec(**parts)
+        """The spec that the study began with, and the newest."""
         self.controller = controller_of(self.spec)
         self.journal: list[Event] = []
         self.stale: list[Checkpoint] = []
@@ -61,7 +62,8 @@ class Hand:
         return decision
 
     def end(self, segment: Segment, ending: Ending, kind: FailureKind = FailureKind.EXCEPTION) -> None:
-        failure = Failure(kind, "why") if ending is Ending.FAILED else None
+        failed = ending is Ending.FAILED or (ending is Ending.LOST and kind.of_machines)
+        failure = Failure(kind, "why") if failed else None
         self.controller.on_segment_end(SegmentEnd(segment.trial, segment.index, ending, failure))
         self._note()
 
@@ -81,9 +83,19 @@ class Hand:
         """Each trial's."""
         return [trial.state.value for trial in self.controller.trials]
 
+    def revise(self, horizon_free: Collection[int] = (), **parts: Any) -> None:
+        """A later session goes on by another spec."""
+        self.spec = StudySpec.from_dict(self.spec.to_dict() | parts)
+        self.controller = self.replayed().controller
+        self.controller.on_driver_lost()
+        self.controller.on_revision(self.spec, "me", horizon_free)
+        self._note()
+
     def replayed(self) -> Hand:
         """Another one, made from the journal."""
-        twin = Hand(self.spec)
+        twin = Hand(self.first)
+        twin.spec = self.spec
+        twin.controller = controller_of(self.first, self.spec)
         twin.controller.replay(self.journal)
         twin.journal = list(self.journal)
         return twin

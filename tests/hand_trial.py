@@ -18,7 +18,7 @@ class HandTrial:
 
     def __init__(self, until, *, start=0, horizon=None, seed=0, checkpoint=None, folder=None):
         self.start, self.until, self.horizon, self.seed = start, until, horizon or until, seed
-        self.checkpoint, self.folder = checkpoint, folder
+        self.checkpoint, self.folder = checkpoint, folder or Path()
         self.reports: dict[int, dict[str, float]] = {}
         self.kept: Any = None
 

@@ -109,6 +109,7 @@ def configs(draw, space):
 
 
 counts = st.integers(1, 1000)
+policies = st.none() | st.integers(0, 5) | st.just("stop")
 
 
 @st.composite
@@ -183,8 +184,13 @@ def study_specs(draw, max_axes=4):
             ),
             executor=draw(st.sampled_from(["auto", "local", "ray"])),
             checkpoint=CheckpointPolicy(every=draw(counts), keep=draw(counts), best=draw(st.booleans())),
-            failures=Failures(retries=draw(st.integers(0, 5)), give_up_after=draw(counts)),
-            timeouts=Timeouts(report=draw(seconds)),
+            failures=Failures(
+                retries=draw(st.integers(0, 5)),
+                give_up_after=draw(counts),
+                timeout=draw(policies),
+                exception=draw(policies),
+            ),
+            timeouts=Timeouts(report=draw(seconds), grace=draw(seconds)),
             storage=draw(st.sampled_from(["runs", "s3://bucket/runs"])),
             enqueue=draw(st.lists(configs(space), max_size=2)),
             **draw(memories(space)),

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 from hand_trial import HandTrial
 from torch import nn
@@ -87,6 +88,14 @@ def bits(value):
     if not isinstance(value, torch.Tensor):
         return repr(value)
     return value.dtype, value.shape, value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+
+
+def assert_same_reports(found, expected, absolute):
+    """Reports by resource, but for times: within 1e-4 of themselves, or `absolute`."""
+    assert found.keys() == expected.keys()
+    for resource, metrics in expected.items():
+        (ours,), (theirs,) = untimed([found[resource]]), untimed([metrics])
+        assert ours == pytest.approx(theirs, rel=1e-4, abs=absolute, nan_ok=True)
 
 
 def untimed(metrics):

@@ -96,15 +96,18 @@ class Workplace:
     def json(self, *arguments: str) -> Any:
         return json.loads(self.tune(*arguments, "--json")[0])
 
-    def story(self, study: str) -> Any:
+    def story(self, study: str, *arguments: str) -> Any:
         """All that was decided and seen in a study, without what depends on the clock or on interruptions."""
-        shown = self.json("show", study)
+        shown = self.json("show", study, *arguments)
         trials = [
             {key: trial[key] for key in ("number", "state", "value", "config", "resource", "failure")}
             for trial in shown["trials"]
         ]
         curves = [
-            [(report["resource"], report["metrics"]) for report in self.json("trial", study, str(n))["reports"]]
+            [
+                (report["resource"], report["metrics"])
+                for report in self.json("trial", study, str(n), *arguments)["reports"]
+            ]
             for n in range(len(trials))
         ]
         return shown["state"], shown["counts"], shown["best"], trials, curves

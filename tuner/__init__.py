@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tuner import plots as plots
     from tuner.analysis.compared import Comparison
     from tuner.api import resume, run, study
-    from tuner.errors import StopTrial, TunerError, UserMistake
+    from tuner.errors import DataError, StopTrial, TrialFailed, TunerError, UserMistake
     from tuner.execution.simulated import CurveTable
     from tuner.objective import TrialHandle
     from tuner.space import Choice, Float, Int, SearchSpace
@@ -39,7 +39,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "tuner.api": ["resume", "run", "study"],
-    "tuner.errors": ["StopTrial", "TunerError", "UserMistake"],
+    "tuner.errors": ["DataError", "StopTrial", "TrialFailed", "TunerError", "UserMistake"],
     "tuner.execution.simulated": ["CurveTable"],
     "tuner.objective": ["TrialHandle"],
     "tuner.space": ["Choice", "Float", "Int", "SearchSpace"],
@@ -72,6 +72,7 @@ __all__ = [
     "Choice",
     "Comparison",
     "CurveTable",
+    "DataError",
     "Failures",
     "Float",
     "Hyperband",
@@ -88,6 +89,7 @@ __all__ = [
     "StudySpec",
     "Task",
     "Timeouts",
+    "TrialFailed",
     "TrialHandle",
     "TunerError",
     "Until",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from tuner.spec import StudySpec
 from tuner.store import open_store
 from tuner.workflows import run as workflow
 from tuner.workflows.driver import Watch, unwatched
+from tuner.workflows.revising import revise
 from tuner.workflows.study import Study
 
 
@@ -65,17 +67,25 @@ def resume(
     *,
     trials: int | None = None,
     minutes: float | None = None,
+    changes: Mapping[str, Any] | None = None,
     store: str | Path | None = None,
     address: str | None = None,
     watch: Watch | None = None,
 ) -> Study:
     """Go on with a study; `trials` and `minutes` are new totals, which extend it.
 
-    `objective` is needed for closures and notebooks; otherwise the spec's is imported.
+    `changes` revises its spec: path -> value in YAML form, such as {"scheduler.max_resource": 27}. `objective` is
+    needed for closures and notebooks; otherwise the spec's is imported. Raises SpecError for what may not change.
     """
     opened = open_store(store, create=False)
-    prepared = workflow.prepare(opened.study(name).spec, objective, workflow.Options(address=address))
-    extension = workflow.Extension(author(), trials, minutes)
+    there = Study(opened, name)
+    asked = dict(changes or {}) | {
+        f"budget.{limit}": value for limit, value in (("trials", trials), ("minutes", minutes)) if value is not None
+    }
+    overrides = [f"{path}={json.dumps(value)}" for path, value in asked.items()]
+    spec, limits = revise(there.spec, there.budget, overrides)
+    prepared = workflow.prepare(spec, objective, workflow.Options(address=address))
+    extension = workflow.Extension(author(), **limits, revised=spec != there.spec)
     return workflow.run(opened, prepared, watch or unwatched, extension=extension)
 
 

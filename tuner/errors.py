@@ -8,6 +8,7 @@
     │   ├── StudyExists        that name is taken by another spec
     │   └── StudyHeld          another process is writing this study
     ├── StoreError             the store cannot be opened, read or written
+    │   └── StoreAway          it does not answer, or has no room: waiting may mend it
     ├── CheckpointError        a checkpoint is damaged or missing, or does not fit what is to go on from it
     ├── DataError              a data set cannot be had, or is not what it should be
     ├── TrialFailed            the trainer ends a trial: its kind, and what was found out
@@ -85,6 +86,10 @@ class StudyHeld(UserMistake):
 
 class StoreError(TunerError):
     """The store cannot be opened, read or written."""
+
+
+class StoreAway(StoreError):
+    """The store does not answer, or has no room: what was asked of it may work later."""
 
 
 class CheckpointError(TunerError):

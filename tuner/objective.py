@@ -35,7 +35,9 @@ class TrialHandle(Protocol):
     checkpoint: dict[str, Any] | None
     """What was given to `report` at resource `start`; None on a first segment."""
     folder: Path
-    """A folder of the trial's own, for whatever else it writes."""
+    """A folder of the trial's own, for whatever else it writes; what is there is found by its later segments. With an
+    object store it is a temporary one, whose files are taken there with every checkpoint and at a segment's end.
+    """
     threads: int
     """CPU threads that are this worker's."""
     device: str
@@ -79,6 +81,9 @@ class TrialHandle(Protocol):
 ObjectiveFunction = Callable[[Config, TrialHandle], float | Mapping[str, float] | None]
 """An imperative objective: any code at all. What it returns, a number or a mapping, counts as a report at max_resource
 if it has reported nothing itself.
+
+One that never looks at `trial.horizon` may say so, `objective.uses_horizon = False`: its trials then go on along their
+curves when max_resource is raised; those of others start again.
 """
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, TypeAdapter
 
@@ -32,6 +32,11 @@ class TrialState(StrEnum):
     PRUNED = "pruned"
     FAILED = "failed"
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come of the trial, unless its study is extended."""
+        return self in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED)
+
 
 class Decision(StrEnum):
     """What becomes of a trial after a report. A value: only an executor acts on it."""
@@ -42,14 +47,22 @@ class Decision(StrEnum):
 
 
 class FailureKind(StrEnum):
-    """Why a trial failed."""
+    """Why a trial failed, or a segment was lost. The last three are of the machines: see `of_machines`."""
 
     EXCEPTION = "exception"
     NON_FINITE = "non-finite"
     OUT_OF_MEMORY = "out of memory"
     TIMEOUT = "timeout"
-    WORKER_LOST = "worker lost"
+    DATA_MISSING = "data missing"
     CHECKPOINT = "checkpoint"
+    WORKER_LOST = "worker lost"
+    NODE_LOST = "node lost"
+    PREEMPTED = "preempted"
+
+    @property
+    def of_machines(self) -> bool:
+        """Whether the trial has no part in it: it goes on elsewhere, and no attempt is counted."""
+        return self in (FailureKind.WORKER_LOST, FailureKind.NODE_LOST, FailureKind.PREEMPTED)
 
 
 class Ending(StrEnum):
@@ -61,6 +74,7 @@ class Ending(StrEnum):
     FAILED = "failed"
     LOST = "lost"  # its worker or node went away
     INTERRUPTED = "interrupted"  # the driver went away
+    RECALLED = "recalled"  # a person wants it to rest or end, and nothing more was heard of it: its worker was ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +148,15 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A trial lives, but cannot go on: for room on a disk, say. `why` is for people: no event."""
+
+    trial: int
+    segment: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Why, in a sentence, and the lines that show it (a traceback's, say)."""
 
@@ -144,7 +167,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class SegmentEnd:
-    """How a segment ended; `failure` is there when it FAILED."""
+    """How a segment ended; `failure` is there when it FAILED, and when it was LOST if it is known to what."""
 
     trial: int
     segment: int
@@ -156,13 +179,17 @@ class CommandKind(StrEnum):
     """What a person may ask of a study from outside."""
 
     STOP = "stop"
+    PAUSE = "pause"
+    UNPAUSE = "unpause"
     EXTEND = "extend"
     ENQUEUE = "enqueue"
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One row of the command table: STOP (one trial, or the study), EXTEND (the budget), ENQUEUE (a configuration)."""
+    """One row of the command table: STOP, PAUSE or UNPAUSE (one trial, or the study), EXTEND (the budget), ENQUEUE (a
+    configuration).
+    """
 
     kind: CommandKind
     author: str
@@ -217,6 +244,21 @@ class Ticked:
 
 
 @dataclass(frozen=True, slots=True)
+class Revised:
+    """A person changed the study's spec; both are given in their YAML form.
+
+    `horizon_free` are the trials whose training up to a resource is the same whatever max_resource is: where that has
+    changed, they go on along their curves, and the others are left as they are.
+    """
+
+    author: str
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    horizon_free: tuple[int, ...] = ()
+    event: Literal["revised"] = "revised"
+
+
+@dataclass(frozen=True, slots=True)
 class StudyEnded:
     """Nothing is left to do. `failed` says that it was given up."""
 
@@ -225,7 +267,7 @@ class StudyEnded:
     event: Literal["study_ended"] = "study_ended"
 
 
-Event = SegmentIssued | Reported | SegmentEnded | Commanded | Ticked | StudyEnded
+Event = SegmentIssued | Reported | SegmentEnded | Commanded | Ticked | Revised | StudyEnded
 
 
 @cache

@@ -10,7 +10,8 @@ from app import choosing, reading, showing
 from app.guarding import moving
 from tuner.analysis import StudyView, best_trial
 from tuner.analysis.generalization import Which, gap_along, gap_correlations, gaps, learning_curves
-from tuner.plots.generalization import MOST, gap_along_figure, gaps_figure, learning_curves_figure, sharpness_figure
+from tuner.plots.generalization import gap_along_figure, gaps_figure, learning_curves_figure, sharpness_figure
+from tuner.plots.thinning import MOST_MARKS
 
 
 def page() -> None:
@@ -54,7 +55,7 @@ def _front(study: StudyView, which: Which) -> None:
     unit = study.spec.scheduler.unit
     showing.figure(gaps_figure(table, unit), f"{study.name}-gaps", table=table)
     reach = f"at {unit} {table['resource'].max()}" if which == "furthest" else "each at its own end"
-    thinned = f" {MOST:,} of them are drawn, spread evenly over the gaps." if len(table) > MOST else ""
+    thinned = f" {MOST_MARKS:,} of them are drawn, spread evenly over the gaps." if len(table) > MOST_MARKS else ""
     onsets = int(table["overfitting_from"].notna().sum())
     st.caption(
         f"{len(table):,} trials, {reach}.{thinned} Pareto front ({int(table['front'].sum()):,}): no other trial has "

@@ -7,7 +7,7 @@ import streamlit as st
 
 from app import going, reading, showing
 from app.guarding import moving
-from tuner.analysis.overview import ENDED, UNREADABLE, comparisons_table, matching, outline_progress, studies_table
+from tuner.analysis.overview import UNREADABLE, comparisons_table, matching, outline_progress, studies_table
 from tuner.analysis.progress import Progress
 from tuner.records import TrialState
 from tuner.store import StudyOutline, StudyState
@@ -73,7 +73,7 @@ def _studies(outlines: list[StudyOutline]) -> None:
 
 def _progress(outline: StudyOutline) -> Progress | None:
     """Of a study that has not ended."""
-    if outline.spec is None or outline.state in ENDED:
+    if outline.spec is None or outline.state.ended:
         return None
     ticks = reading.last_tick(outline.name, outline.created)
     return outline_progress(outline, ticks, reading.store().commands(outline.name))

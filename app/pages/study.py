@@ -16,6 +16,7 @@ from tuner.analysis.events import events_table, failures_table
 from tuner.analysis.progress import Progress, progress_of
 from tuner.analysis.rungs import ladders, rung_values, rungs_table
 from tuner.analysis.scales import suits_log
+from tuner.analysis.stragglers import slow_words, stragglers, with_paces
 from tuner.analysis.timeline import merged, timeline, workers
 from tuner.plots.best_so_far import best_so_far_figure
 from tuner.plots.rungs import rungs_figure
@@ -23,7 +24,7 @@ from tuner.plots.timeline import timeline_figure
 from tuner.spec import dump_spec
 from tuner.store import StudyState
 
-LIVE = {StudyState.RUNNING: 2.0, StudyState.UNFINISHED: 10.0}
+LIVE = {StudyState.RUNNING: 2.0, StudyState.PAUSED: 2.0, StudyState.UNFINISHED: 10.0}
 """Seconds between two looks at a study that may go on."""
 
 ALONG: dict[str, Axis] = {"trials": "trials", "time": "seconds", "resource": "units"}
@@ -54,7 +55,8 @@ def _live(name: str, state: StudyState) -> None:
         st.subheader("Trials")
         trial_list.show(study)
     _time(study, time, share)
-    sections = {"Rungs": _rungs, "Workers": _workers, "Failures": _failures, "Events": _events, "Spec": _spec}
+    # What is quickest to show comes first: only the section that is open is worked out.
+    sections = {"Events": _events, "Rungs": _rungs, "Workers": _workers, "Failures": _failures, "Spec": _spec}
     tabs = st.tabs(list(sections), key="section", bind="query-params")
     for tab, section in zip(tabs, sections.values(), strict=True):
         if tab.open:
@@ -190,7 +192,7 @@ def _workers(study: StudyView) -> None:
         showing.nothing("No segment has been given to a worker yet.")
         return
     table, gap = merged(segments)
-    each = workers(segments)
+    each = with_paces(workers(segments), reading.worked_out(stragglers, study))
     idle = 1 - each["busy"].sum() / max(each["there"].sum(), 1e-12)
     st.caption(
         f"{len(segments):,} segments on {len(each):,} workers, which were idle for {max(idle, 0.0):.1%} of their time. "
@@ -201,6 +203,8 @@ def _workers(study: StudyView) -> None:
             else ""
         )
     )
+    for sentence in slow_words(each):
+        st.warning(showing.plain(sentence), icon=":material/hourglass:")
     drawn = timeline_figure(table, each, study.spec.scheduler.unit)
     showing.figure(drawn, f"{study.name}-timeline", table=segments)
     showing.table(
@@ -212,6 +216,14 @@ def _workers(study: StudyView) -> None:
             "busy": st.column_config.NumberColumn("busy [s]", format="%.1f"),
             "there": st.column_config.NumberColumn("there [s]", format="%.1f"),
             "idle": st.column_config.NumberColumn("idle", format="percent"),
+            "factor": st.column_config.NumberColumn(
+                "times as long",
+                format="%.2f",
+                help="As the other workers take for comparable trials, their configurations accounted for.",
+            ),
+            "chance": st.column_config.NumberColumn(
+                "chance", format="%.2g", help="That one of equal workers would look as slow, whichever it is."
+            ),
         },
     )
 
@@ -257,7 +269,7 @@ def _events(study: StudyView) -> None:
 
 def _spec(study: StudyView) -> None:
     showing.nothing(
-        "The spec has not been revised: a study cannot be, yet.",
-        "What was asked of it since, such as a larger budget, is under **Events**.",
+        "The spec as it was last revised.",
+        "What was changed, and what was asked of the study since, such as a larger budget, is under **Events**.",
     )
     st.code(dump_spec(study.spec), language="yaml")

@@ -51,6 +51,10 @@ class Feeder:
     def tick(self):
         """Nothing is due."""
 
+    def overdue(self):
+        """Nobody steers."""
+        return ()
+
     def commit(self):
         """Nothing is kept."""
 

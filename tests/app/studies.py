@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from tuner.records import (
+    Command,
+    Commanded,
+    CommandKind,
     Config,
     Details,
     Ending,
@@ -27,7 +31,7 @@ from tuner.records import (
     TrialSummary,
 )
 from tuner.spec import StudySpec
-from tuner.store import StudyStore
+from tuner.store import StudyStore, open_store
 
 EPOCHS = 9
 DONE = {TrialState.COMPLETE, TrialState.PRUNED, TrialState.PAUSED}
@@ -150,6 +154,11 @@ def write(
     return spec.study
 
 
+def commanded(kind: CommandKind, author: str, number: int) -> Commanded:
+    """The event of a command that was taken up."""
+    return Commanded(Command(kind, author), number)
+
+
 def ordinary(store: StudyStore, name: str = "ordinary", n: int = 6, *, running: bool = False) -> str:
     """`n` trials of the trainer; the even ones go to the end, the others are pruned at 3 epochs."""
     spec = spec_of(name)
@@ -157,6 +166,29 @@ def ordinary(store: StudyStore, name: str = "ordinary", n: int = 6, *, running: 
     reports |= {number: [trained(number, epoch) for epoch in range(1, 4)] for number in range(1, n, 2)}
     trials = [summary_of(spec, number, reports[number]) for number in range(n)]
     return write(store, spec, trials, reports, running=running)
+
+
+def one_slow_worker(path: str, name: str = "slow") -> str:
+    """Thirty trials of an epoch on three workers, of which `node-7 2` takes three times as long as the others."""
+    spec, hands, now = spec_of(name), {"node-5 0": 1.0, "node-6 1": 1.0, "node-7 2": 3.0}, 0.0
+    idle = dict.fromkeys(hands, 0.0)
+    happened: list[tuple[float, list[Event], list[TrialSummary]]] = []
+    for number in range(30):
+        worker = min(idle, key=lambda worker: idle[worker])
+        segment, report = Segment(number, 0, 0, 1, config_of(number), number, EPOCHS), trained(number, 1)
+        happened.append((idle[worker], [SegmentIssued(segment, worker=worker)], []))
+        idle[worker] += hands[worker] * (10.0 + number % 3)
+        end = SegmentEnded(SegmentEnd(number, 0, Ending.STOPPED))
+        summary = summary_of(spec, number, [report], state=TrialState.PRUNED)
+        happened.append((idle[worker], [Reported(report), end], [summary]))
+    with closing(open_store(path, clock=lambda: now)) as store:
+        store.create(spec)
+        writer = store.write(name)
+        for now, events, trials in sorted(happened, key=lambda one: one[0]):  # noqa: B007 (the store's clock reads it)
+            writer.append(events, trials)
+        writer.append([StudyEnded("all trials are done")])
+        writer.release()
+    return name
 
 
 def no_trials(store: StudyStore) -> str:

@@ -17,7 +17,7 @@ LINK = "[x](javascript:alert(1))"
 
 def test_every_page_is_listed_once():
     paths = [path for listed in PAGES.values() for path, *_ in listed]
-    assert len(paths) == len(set(paths)) == 7
+    assert len(paths) == len(set(paths)) == 8
 
 
 def test_a_page_that_raises_shows_one_message_and_no_traceback(caplog):

@@ -6,13 +6,8 @@ last is kept in build/screenshots/.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,10 +15,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from explored import fill
+from serving import PATIENCE, ROOT, served
 
 from tuner.store import StudyStore, open_store
 
-ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "build" / "screenshots"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -34,9 +29,6 @@ FLAGS = [
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
-PATIENCE = 60.0
-"""Seconds after which what was waited for will not come, on a machine with other things to do."""
-
 PROBED = re.compile(r"/\w+/_stcore/(health|host-config)$")
 
 OWN = {"data", "blob", "about"}
@@ -76,24 +68,8 @@ def store(browser: Any, path: Path) -> Iterator[StudyStore]:
 @pytest.fixture(scope="module")
 def explorer(store: StudyStore, path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address at which `tune app` serves it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "tuner.cli", "app", "--no-browser", "--port", str(port), "--store", str(path)]
-    log = tmp_path_factory.mktemp("served") / "stderr"
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-    with log.open("wb") as said:
-        served = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=said, text=True)
-        assert served.stdout is not None
-        first = served.stdout.readline()  # said once the server answers; empty if it ended instead
-        address = re.search(r"http://127\.0\.0\.1:\d+", first)
-        try:
-            assert address, f"tune app did not start: {first}{log.read_text()}"
-            yield address.group()
-        finally:
-            served.send_signal(signal.SIGINT)
-            served.communicate(timeout=PATIENCE)
-    assert "Traceback" not in log.read_text(), log.read_text()
+    with served(path, tmp_path_factory.mktemp("served") / "stderr") as address:
+        yield address
 
 
 @pytest.fixture

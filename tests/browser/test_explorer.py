@@ -59,12 +59,14 @@ def test_a_link_reopens_the_view(opened, expect):
     page.get_by_text("Train and validation together").click()
     page.get_by_role("radio", name="samples").click()
     expect(page.locator(X, has_text="samples")).to_be_visible()
+    expect(page.locator(Y, has_text="train_eval_loss")).to_have_count(1)  # two for as long as the old figure fades
     expect(page.locator(Y, has_text="train_eval_loss")).to_be_visible()
     page.get_by_role("button", name="Link to this view").click()
     link = page.get_by_test_id("stCode").filter(has_text="http://").text_content()
     again = opened(link)
     expect(again.locator(CURVES)).to_have_text(["trial 1", "trial 4", "trial 6"])
     expect(again.locator(X, has_text="samples")).to_be_visible()
+    expect(again.locator(Y, has_text="train_eval_loss")).to_have_count(1)  # two for as long as the old figure fades
     expect(again.locator(Y, has_text="train_eval_loss")).to_be_visible()
     expect(again.get_by_role("radio", name="samples")).to_be_checked()
     assert numbers(again.get_by_label("Trials, 20 at most").input_value()) == [1, 4, 6]
@@ -98,9 +100,8 @@ def test_every_page_opens(opened, expect):
         heading = ORDINARY if title == "Study" else title
         expect(page.get_by_role("heading", name=heading, level=1, exact=True)).to_be_visible()
         settled(page)
-        expect(
-            page.get_by_test_id("stMain").locator(".js-plotly-plot, [data-testid=stDataFrame]").first
-        ).to_be_visible()
+        sign = ".js-plotly-plot, [data-testid=stDataFrame]" if title != "Control" else "[data-testid=stAlert]"
+        expect(page.get_by_test_id("stMain").locator(sign).first).to_be_visible()
         expect(page.get_by_test_id("stException")).to_have_count(0)
         expect(page.get_by_text("could not be shown")).to_have_count(0)
         opened.keep(page, title)

@@ -129,6 +129,19 @@ class Unequal:
         trial.report(trial.until, loss=0.0)
 
 
+class Dawdling:
+    """Trial 1 takes its time after its first report, once."""
+
+    def __call__(self, config: dict[str, Any], trial: TrialHandle) -> None:
+        marker = trial.folder / "dawdles"
+        for epoch in range(trial.start + 1, trial.until + 1):
+            if (trial.number, epoch) == (1, 2) and not marker.exists():
+                time.sleep(0.5)  # let the report leave
+                marker.touch()
+                time.sleep(3.0)
+            trial.report(epoch, checkpoint={}, loss=0.0)
+
+
 class LateWatchdog:
     """Its watchdog barks when the segment is over."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from by_hand import controller_of, study_spec
-from executor_objectives import Curve, LateWatchdog, Moody, Stubborn, Talkative, Unequal
+from executor_objectives import Curve, Dawdling, LateWatchdog, Moody, Stubborn, Talkative, Unequal
 
 from tuner.control import Nothing, StudyController
 from tuner.execution import Executor, Job, Message
@@ -71,14 +71,37 @@ class Recorder:
     def tick(self) -> None:
         pass
 
+    def overdue(self) -> list[tuple[int, int]]:
+        return []
+
     def commit(self) -> None:
         self.journal.extend(self.controller.take_changes().events)
 
 
-def play(executor: Executor, folder: Path, objective: Any, *, parallel: int | None = 1, **parts: Any) -> Recorder:
+class Impatient(Recorder):
+    """A driver to which the first segment of trial 1 is overdue from the moment when it says that it dawdles."""
+
+    dawdles: Path
+
+    def overdue(self) -> list[tuple[int, int]]:
+        over = any((end.trial, end.segment) == (1, 0) for end in self.ends)
+        return [(1, 0)] if self.dawdles.exists() and not over else []
+
+
+def play(
+    executor: Executor,
+    folder: Path,
+    objective: Any,
+    *,
+    parallel: int | None = 1,
+    driver: type[Recorder] = Recorder,
+    **parts: Any,
+) -> Recorder:
     """Run a small study to its end."""
     spec = study_spec(**({"checkpoint": {"every": 2}} | parts))
-    recorder = Recorder(spec)
+    recorder = driver(spec)
+    if isinstance(recorder, Impatient):
+        recorder.dawdles = folder / "1" / "dawdles"
     job = Job(
         study=spec.study,
         objective=objective,
@@ -211,6 +234,18 @@ def check_wrong_attachments(make: Callable[[], Executor], folder: Path) -> None:
     assert report.details.events[-1] == "... and 100 more events"
 
 
+def check_overdue(make: Callable[[], Executor], folder: Path) -> None:
+    """What is overdue ends, by itself or with its worker's process, once; the study goes on, and so does the trial."""
+    parts = {"scheduler": {"name": "none", "max_resource": 3}, "budget": {"trials": 3}, "checkpoint": {"every": 1}}
+    recorder = play(make(), folder, Dawdling(), driver=Impatient, **parts)
+    assert [trial.state for trial in recorder.controller.trials] == [TrialState.COMPLETE] * 3
+    assert sorted((end.trial, end.segment) for end in recorder.ends) == sorted(s.key for s in recorder.pulled)
+    endings = [end.ending for end in recorder.ends if end.trial == 1]
+    assert endings in ([Ending.REACHED], [Ending.STOPPED], [Ending.RECALLED, endings[-1]])
+    again = [segment.start for segment in recorder.pulled if segment.trial == 1]
+    assert again == [0, 1][: len(endings)], "from its last checkpoint"
+
+
 def check_executor(make: Callable[[], Executor], folder: Path) -> None:
     """The whole contract, as far as one worker shows it."""
     for check in CHECKS:
@@ -225,6 +260,7 @@ CHECKS = [
     check_attachments,
     check_wrong_attachments,
     check_late_watchdog,
+    check_overdue,
 ]
 
 

@@ -115,16 +115,18 @@ def check_determinism(make: MakeSampler, space: SearchSpace, kind: str) -> None:
     assert make(space, 0).ask(copied, len(history), 2) == once, "it depends on the identity of its arguments"
 
 
-def check_batches(make: MakeSampler, space: SearchSpace) -> None:
-    """One ask of three is three asks of one whose trials are open; an ask of none proposes nothing."""
+def check_batches(make: MakeSampler, space: SearchSpace, *, singly: bool = True) -> None:
+    """A shorter ask gives the beginning of a longer one; an ask of none proposes nothing. With `singly`, one ask of
+    three is three asks of one whose trials are open: a sampler may share its work among them, and then is without.
+    """
     history = history_of(make, space, "finished")
-    batch = make(space, 0).ask(history, len(history), 3)
-    singly, seen = [], list(history)
-    for _ in batch:
-        singly += make(space, 0).ask(seen, len(seen), 1)
-        seen.append(Observation(len(seen), singly[-1], open=True))
-    assert singly == batch
-    assert make(space, 0).ask(history, len(history), 0) == []
+    batch = make(space, 0).ask(history, len(history), 6)
+    for count in range(6):
+        assert make(space, 0).ask(history, len(history), count) == batch[:count]
+    seen = list(history)
+    for config in batch[:3] if singly else ():
+        assert make(space, 0).ask(seen, len(seen), 1) == [config]
+        seen.append(Observation(len(seen), config, open=True))
 
 
 def check_opinions(make: MakeSampler, space: SearchSpace, kind: str) -> None:
@@ -184,14 +186,14 @@ def check_other_process(make: MakeSampler, space: SearchSpace, kind: str = "rung
     assert theirs == _ask(make, space, history)
 
 
-def check_sampler(make: MakeSampler) -> None:
-    """All of the above, on all of `SPACES`: for a sampler of your own."""
+def check_sampler(make: MakeSampler, *, singly: bool = True) -> None:
+    """All of the above, on all of `SPACES`: for a sampler of your own. `singly`: see `check_batches`."""
     for space in SPACES.values():
         for kind in HISTORIES:
             check_proposals(make, space, kind)
             check_determinism(make, space, kind)
             check_opinions(make, space, kind)
-        check_batches(make, space)
+        check_batches(make, space, singly=singly)
         check_seeds(make, space)
         check_resume(make, space)
         check_exhaustion(make, space)

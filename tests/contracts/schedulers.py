@@ -117,6 +117,11 @@ class Play:
         stretch = self.scheduler.promotable()
         assert stretch == self.scheduler.promotable(), "a question changes nothing"
         assert stretch is None or stretch.trial in self.pausing
+        if stretch is not None:
+            other = self.scheduler.promotable({stretch.trial})
+            assert other is None or other.trial in self.pausing - {stretch.trial}, "who is kept from it is not named"
+            assert self.scheduler.promotable(self.pausing) is None
+            assert stretch == self.scheduler.promotable(), "and stands as before"
         return stretch
 
     def _carry_one_to_the_end(self) -> None:

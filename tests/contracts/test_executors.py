@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import os
 import signal
@@ -12,12 +13,12 @@ from pathlib import Path
 import pytest
 from by_hand import study_spec
 from executor_objectives import Curve
-from executors import CHECKS, Recorder, decisions_of, play
+from executors import CHECKS, Impatient, Recorder, decisions_of, play
 
 from tuner.errors import ObjectiveError, RunFailed, SpecError, StoreError
 from tuner.execution import Job, LocalExecutor
 from tuner.execution.simulated import SimulatedExecutor
-from tuner.records import Ending, FailureKind, TrialState
+from tuner.records import Command, CommandKind, Ending, FailureKind, Report, TrialState
 
 
 @pytest.fixture(scope="module")
@@ -88,10 +89,13 @@ def test_two_workers_share_the_work(ray_executor, tmp_path):
     assert all(trial.ended for trial in recorder.controller.trials)
 
 
-def test_a_killed_worker_is_replaced_and_its_trial_goes_on(ray_executor, tmp_path):
-    recorder = play(ray_executor, tmp_path, KillsItsWorkerOnce(), parallel=2, budget={"trials": 4})
+@pytest.mark.parametrize(
+    ("number", "kind"), [(signal.SIGKILL, FailureKind.WORKER_LOST), (signal.SIGTERM, FailureKind.PREEMPTED)]
+)
+def test_a_killed_worker_is_replaced_and_its_trial_goes_on(ray_executor, tmp_path, number, kind):
+    recorder = play(ray_executor, tmp_path, KillsItsWorkerOnce(number), parallel=2, budget={"trials": 4})
     lost = [end for end in recorder.ends if end.ending is Ending.LOST]
-    assert [end.trial for end in lost] == [1]
+    assert [(end.trial, end.failure.kind) for end in lost] == [(1, kind)]
     assert all(trial.failure is None for trial in recorder.controller.trials)
     again = [segment for segment in recorder.pulled if segment.trial == 1]
     assert [(s.index, s.start, s.until) for s in again] == [(0, 0, 1), (1, 1, 3), (2, 2, 3), (3, 3, 9)]
@@ -130,6 +134,35 @@ def test_a_segments_process_does_not_outlive_its_worker(ray_executor, tmp_path):
     recorder = play(ray_executor, tmp_path, SilentOnce(), failures={"retries": 0}, **parts)
     assert recorder.controller.trials[1].failure.kind is FailureKind.TIMEOUT
     assert is_gone(int((tmp_path / "1" / "silent").read_text()))
+
+
+@pytest.mark.parametrize("how", ["asleep", "isolated", "in native code"])
+def test_a_worker_that_is_overdue_is_ended_however_stuck_it_is(ray_executor, tmp_path, how):
+    """In native code that holds the interpreter's lock, nothing of its process can end it."""
+    parts = {"resources": {"isolate": how == "isolated"}, "budget": {"trials": 3}, "checkpoint": {"every": 1}}
+    objective = Stuck(native=how == "in native code")
+    recorder = play(ray_executor, tmp_path, objective, driver=Impatient, scheduler=THREE, **parts)
+    assert next(end.ending for end in recorder.ends if end.trial == 1) is Ending.RECALLED
+    assert Ending.LOST not in {end.ending for end in recorder.ends}, "it is not held against the trial"
+    assert [trial.state for trial in recorder.controller.trials] == [TrialState.COMPLETE] * 3
+    assert [segment.start for segment in recorder.pulled if segment.trial == 1] == [0, 1]
+    assert is_gone(int((tmp_path / "1" / "pid").read_text()))
+
+
+def test_a_worker_that_works_on_although_its_trial_was_stopped_is_ended(ray_executor, tmp_path):
+    """A report that nobody waits for is answered behind the objective's back: it is stuck before it hears of it."""
+
+    class Stops(Impatient):
+        def push(self, messages):
+            reached = any(isinstance(m, Report) and (m.trial, m.resource) == (1, 1) for m in messages)
+            if reached and self.controller.trials[1].segment:
+                self.controller.on_command(Command(CommandKind.STOP, "ada", trial=1))
+            return super().push(messages)
+
+    recorder = play(ray_executor, tmp_path, Stuck(), driver=Stops, scheduler=THREE, budget={"trials": 3})
+    assert [trial.state.value for trial in recorder.controller.trials] == ["complete", "pruned", "complete"]
+    assert [end.ending for end in recorder.ends if end.trial == 1] == [Ending.RECALLED]
+    assert is_gone(int((tmp_path / "1" / "pid").read_text()))
 
 
 def is_gone(pid, seconds=10):
@@ -198,13 +231,17 @@ class Slow:
 
 
 class KillsItsWorkerOnce:
+    def __init__(self, number):
+        self.number = number
+
     def __call__(self, config, trial):
         marker = trial.folder / "killed"
         for epoch in range(trial.start + 1, trial.horizon + 1):
             if trial.number == 1 and epoch == 3 and not marker.exists():
                 marker.touch()
                 time.sleep(1.0)  # let the last report leave
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), self.number)
+                time.sleep(60)
             trial.report(epoch, checkpoint={}, loss=-float(trial.number == 1))
 
 
@@ -226,6 +263,25 @@ class StuckOnce:
             if (trial.number, epoch) == (1, 2) and not marker.exists():
                 marker.write_text(str(os.getpid()))
                 threading.Timer(0.3, trial.abandon, ["a step took more than 0.3 s"]).start()
+                time.sleep(600)
+            trial.report(epoch, checkpoint={}, loss=config["x"])
+
+
+class Stuck:
+    """Trial 1 never comes back from its second epoch, once."""
+
+    def __init__(self, native=False):
+        self.native = native
+
+    def __call__(self, config, trial):
+        marker = trial.folder / "dawdles"
+        for epoch in range(trial.start + 1, trial.until + 1):
+            if (trial.number, epoch) == (1, 2) and not marker.exists():
+                time.sleep(0.5)  # let the report leave
+                (trial.folder / "pid").write_text(str(os.getpid()))
+                marker.touch()
+                if self.native:
+                    ctypes.PyDLL(None).sleep(600)
                 time.sleep(600)
             trial.report(epoch, checkpoint={}, loss=config["x"])
 

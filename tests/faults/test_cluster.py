@@ -11,7 +11,7 @@ import pytest
 from executors import play
 
 from tuner.execution import Job
-from tuner.records import Ending
+from tuner.records import Ending, FailureKind
 
 
 class Where:
@@ -50,7 +50,9 @@ def test_a_worker_joins_when_a_node_does_and_its_trial_goes_on_elsewhere_when_th
         finally:
             executor.close()
             cluster.shutdown()
-    assert [end.ending for end in recorder.ends].count(Ending.LOST) <= 1
+    lost = [end for end in recorder.ends if end.ending is Ending.LOST]
+    assert len(lost) <= 1
+    assert {end.failure.kind for end in lost} <= {FailureKind.NODE_LOST, FailureKind.WORKER_LOST}, lost
     assert all(trial.ended and trial.failure is None for trial in recorder.controller.trials)
 
 

@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from workplace import Workplace
+from workplace import OBJECTIVE, Workplace
 
 PAUSE = ["--set", "fixed.pause=0.05"]
 
@@ -36,6 +36,35 @@ def test_a_study_resumed_after_a_signal_is_the_undisturbed_one(tmp_path, undistu
     assert (shown["state"], shown["counts"]["running"]) == ("unfinished", 0), "no zombie"
     place.tune("resume", "demo")
     assert place.story("demo") == undisturbed
+
+
+def test_ctrl_c_twice_leaves_at_once_and_loses_nothing_that_was_committed(tmp_path, undisturbed):
+    place = Workplace(tmp_path)
+    (place.folder / "thing.py").write_text(STUBBORN)
+    process = place.start("run", "spec.yaml", *PAUSE)
+    wait_for_file(place.folder / "inside")
+    os.kill(process.pid, signal.SIGINT)
+    time.sleep(0.5)
+    assert process.poll() is None, "the objective takes its time"
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=5)
+    assert process.returncode == 130
+    assert "left at once; what was committed is saved" in err
+    assert "Traceback" not in err
+    (place.folder / "thing.py").write_text(OBJECTIVE)
+    place.tune("resume", "demo")
+    assert place.story("demo") == undisturbed
+
+
+STUBBORN = OBJECTIVE.replace(
+    'time.sleep(config["pause"])',
+    """if trial.number == 3:
+            try:
+                open("inside", "w").close()
+                time.sleep(60)
+            except KeyboardInterrupt:
+                time.sleep(60)""",
+)
 
 
 def test_a_second_writer_is_told_who_holds_the_study(tmp_path):
@@ -76,6 +105,13 @@ def wait_for_trials(place, n, seconds=30):
             return
         time.sleep(0.1)
     raise AssertionError(f"no {n} trials within {seconds} s")
+
+
+def wait_for_file(path, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < deadline, f"no {path.name} within {seconds} s"
+        time.sleep(0.05)
 
 
 def group_is_gone(group, seconds=20):

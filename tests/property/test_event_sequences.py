@@ -36,19 +36,29 @@ SCHEDULERS = [
 BUDGETS = [{"trials": 12}, {"trials": None, "epochs": 30}, {"trials": 12, "minutes": 2}, {"trials": 3, "epochs": 100}]
 BUDGETS += [{"trials": 12, "until": {"value": 0.1}}, {"trials": None, "epochs": 30, "until": {"no_improvement": 3}}]
 
+POLICIES = [
+    {},
+    {"timeout": 0, "exception": 3},
+    {"data_missing": 1, "out_of_memory": "stop", "non_finite": "stop"},
+    {"worker_lost": 0, "node_lost": "stop", "preempted": 1, "checkpoint": "stop"},
+]
+
 specs = st.builds(
-    lambda scheduler, budget, retries, value, policy: study_spec(
+    lambda scheduler, budget, retries, value, policy, policies, straggler: study_spec(
         scheduler=scheduler,
         checkpoint=policy,
         budget=budget,
-        failures={"retries": retries, "give_up_after": 4},
+        failures={"retries": retries, "give_up_after": 4, **policies},
         metric={"name": "loss", "value": value},
+        timeouts={"straggler": straggler},
     ),
     st.sampled_from(SCHEDULERS),
     st.sampled_from(BUDGETS),
     st.integers(0, 2),
     st.sampled_from(["last", "best"]),
     st.builds(lambda keep, best: {"keep": keep, "best": best}, st.integers(1, 3), st.booleans()),
+    st.sampled_from(POLICIES),
+    st.sampled_from([None, 2.0]),
 )
 losses = st.sampled_from([0.0, 0.1, 0.2, 0.5, 1.0, -3.0, 1e18, math.nan, math.inf, None])
 actions = st.lists(
@@ -59,12 +69,22 @@ actions = st.lists(
         st.tuples(st.just("late"), st.integers(0, 9)),
         st.tuples(st.just("end"), st.integers(0, 9), st.sampled_from(list(Ending)), st.sampled_from(list(FailureKind))),
         st.tuples(st.just("tick"), st.floats(0.0, 60.0)),
-        st.tuples(st.just("stop"), st.integers(-1, 9)),
+        st.tuples(st.sampled_from([CommandKind.STOP, CommandKind.PAUSE, CommandKind.UNPAUSE]), st.integers(-1, 9)),
         st.tuples(st.just("extend"), st.integers(1, 20)),
         st.tuples(st.just("driver lost")),
+        st.tuples(
+            st.just("revise"), st.sampled_from([1, 2, 3]), st.sampled_from([0.3, 1.0, 2.0]), st.sets(st.integers(0, 9))
+        ),
     ),
     max_size=60,
 )
+
+
+LONGEST = 40
+
+
+def open_segments(trial):
+    return [trial.segment, trial.rival]
 
 
 class RandomPlay(Hand):
@@ -79,7 +99,13 @@ class RandomPlay(Hand):
     def act(self, action):
         match action:
             case ("pull", n):
+                on_hold, ended = self.controller.on_hold, self.controller.ended
                 segments = self.pull(n)
+                if on_hold and ended is None:
+                    assert segments in (Nothing.WAIT, Nothing.ON_HOLD), "a paused study starts nothing"
+                    assert self.controller.ended is None, "nor does it end"
+                elif isinstance(segments, list):
+                    assert not any(self.controller.trials[segment.trial].on_hold for segment in segments)
                 self.given.extend(segments if isinstance(segments, list) else [])
             case ("report", which, loss, stride, kept):
                 if segment := self._given(which):
@@ -93,7 +119,7 @@ class RandomPlay(Hand):
                     assert len(self.journal) == before, "a report told again changes nothing"
             case ("late", which):
                 segment = self._given(which)
-                if segment and self.controller.trials[segment.trial].segment != segment:
+                if segment and segment not in open_segments(self.controller.trials[segment.trial]):
                     before = len(self.journal)
                     assert self.report(segment, segment.until, 0.0) is Decision.STOP
                     self.end(segment, Ending.FAILED)
@@ -104,13 +130,17 @@ class RandomPlay(Hand):
             case ("tick", seconds):
                 self.clock += seconds
                 self.controller.on_tick(self.clock)
-            case ("stop", number):
-                if number < len(self.controller.trials):
+            case (CommandKind() as kind, number):
+                if number < len(self.controller.trials) and self.controller.ended is None:
                     trial = None if number < 0 else number
-                    self.controller.on_command(Command(CommandKind.STOP, "me", trial=trial))
+                    self.controller.on_command(Command(kind, "me", trial=trial))
             case ("extend", trials):
                 budget = {"trials": len(self.controller.trials) + trials}
                 self.controller.on_command(Command(CommandKind.EXTEND, "me", budget=budget))
+            case ("revise", factor, widest, horizon_free):
+                scheduler = self.spec.scheduler.model_dump(mode="json")
+                scheduler["max_resource"] = min(scheduler["max_resource"] * factor, LONGEST)
+                self.revise(horizon_free, scheduler=scheduler, space={"x": {"float": [0.0, widest]}})
             case _:
                 self.controller.on_driver_lost()
         self._note()
@@ -120,11 +150,15 @@ class RandomPlay(Hand):
         """What is true at any moment."""
         for trial in self.controller.trials:
             assert (trial.state is TrialState.RUNNING) == (trial.segment is not None)
+            assert trial.rival is None or trial.segment is not None
             assert trial.resource <= trial.horizon
             assert list(trial.losses) == sorted(trial.losses), "one curve, in order"
             observation = trial.observation()
             assert not any(math.isnan(loss) for loss in observation.losses.values())
             assert observation.open == (not trial.ended)
+            assert trial.ended or trial.horizon == self.spec.scheduler.max_resource, (
+                "who goes on has the newest horizon"
+            )
             if trial.state is TrialState.COMPLETE:
                 assert trial.loss is not None
                 assert math.isfinite(trial.loss)
@@ -173,6 +207,11 @@ class RandomPlay(Hand):
 
     def finish(self):
         """Whatever has happened, the study can be brought to its end, and one trial is whole."""
+        if self.controller.ended is None:
+            held = [trial.number for trial in self.controller.trials if trial.on_hold]
+            for number in (None, *held):
+                self.controller.on_command(Command(CommandKind.UNPAUSE, "me", trial=number))
+            self._note()
         for _ in range(10_000):
             segments = self.pull(3)
             if segments is Nothing.DONE:

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 from by_hand import study_spec
-from seen import Seen, climb, trial
+from seen import Seen, climb, ended, trial
 
 from tuner.analysis.events import events_table, failures_table
 from tuner.analysis.overview import LONGEST_TICK, outline_progress
 from tuner.analysis.progress import expected_units, progress
 from tuner.analysis.scales import suits_log
 from tuner.analysis.trial_table import chosen_rows, trial_table
-from tuner.records import Command, Commanded, CommandKind, Failure, FailureKind, StudyEnded, Ticked
+from tuner.records import Command, Commanded, CommandKind, Ending, Failure, FailureKind, StudyEnded, Ticked
 from tuner.spec import Budget
 from tuner.store import Holder, JournalEntry, PostedCommand, StudyOutline, StudyRecord, StudyState
 
@@ -34,6 +34,16 @@ def test_events_are_sessions_commands_failures_and_the_end():
     assert table["what"].iloc[-1] == "bo: extend the budget to 20 trials; not taken up yet"
     assert table["seconds"].tolist()[:4] == [0.0, 8.0, 8.0, 8.0]
     assert events_table(Seen()).empty
+
+
+def test_what_was_lost_is_told_as_far_as_it_is_known():
+    why = Failure(FailureKind.PREEMPTED, "its node was preempted")
+    ends = [ended(2, Ending.LOST, 0, why), ended(2, Ending.LOST, 1)]
+    told = events_table(Seen(others=[(number, 1.0, end) for number, end in enumerate(ends, 2)]))["what"].tolist()
+    assert told == [
+        "segment 0 was cut short: preempted: its node was preempted",
+        "segment 1 was cut short: its worker went away",
+    ]
 
 
 def test_failures_are_grouped_by_what_they_say():

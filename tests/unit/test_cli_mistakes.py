@@ -13,6 +13,7 @@ def place(tmp_path):
     return Workplace(tmp_path)
 
 
+DIGITS = ["--set", "objective=objectives.digits:Digits"]
 MNIST = ["--set", "objective=objectives.mnist:Mnist"]
 
 MISTAKES = {
@@ -22,7 +23,17 @@ MISTAKES = {
     "no module": (["run", "spec.yaml", "--set", "objective=nothing:curve"], "nothing"),
     "not an objective": (["run", "spec.yaml", "--set", "objective=thing:not_one"], "not_one"),
     "no attribute": (["run", "spec.yaml", "--set", "objective=thing:curv"], "curve"),
-    "executor": (["run", "spec.yaml", "--executor", "lanes"], "executor"),
+    "executor": (["run", "spec.yaml", "--executor", "lane"], "no such executor: 'lane'"),
+    "lanes of a function": (["run", "spec.yaml", "--executor", "lanes"], "executor: lanes train a Task"),
+    "lanes where nothing fuses": (
+        ["run", "spec.yaml", *DIGITS, "--set", "fixed.micro_batch=8", "--executor", "lanes"],
+        "executor: its trials cannot be trained in lanes: micro_batch is not fused yet",
+    ),
+    "a lane of several GPUs": (
+        ["run", "spec.yaml", *DIGITS, "--executor", "lanes", "--set", "resources.gpus=2"],
+        "resources.gpus: a lane trains on one GPU, got 2",
+    ),
+    "no slots": (["run", "spec.yaml", "--set", "resources.slots=0"], "resources.slots"),
     "two local workers": (["run", "spec.yaml", "--parallel", "2"], "one worker"),
     "two local workers to compare": (
         ["compare", "spec.yaml", "--methods", "random,tpe", "--workers", "2"],
@@ -64,6 +75,18 @@ def test_steps_are_fine_where_every_rung_is_a_report(place):
     scheduler = "scheduler={unit: step, min_resource: 50, max_resource: 400}"
     out, _ = place.tune("check", "spec.yaml", *MNIST, "--set", scheduler, "--set", "fixed.report_every=50")
     assert "spec.yaml is fine" in out
+
+
+def test_check_tells_whether_the_trials_fuse(place):
+    out, _ = place.tune("check", "spec.yaml", *DIGITS)
+    assert "its trials fuse: executor: lanes" in out
+    space = ["--set", "space={norm: {choice: [batch, none]}, dropout: {float: [0, 0.5]}}"]
+    out, _ = place.tune("check", "spec.yaml", *DIGITS, *space)
+    assert "its trials do not fuse" in out
+    assert "changes its running statistics in place" in out
+    found = json.loads(place.tune("check", "spec.yaml", *DIGITS, *space, "--json")[0])["unfused"]
+    assert {"what", "remedy", "place"} == found[0].keys()
+    assert json.loads(place.tune("check", "spec.yaml", "--json")[0])["unfused"] is None, "of a function"
 
 
 def test_check_and_schema(place):

@@ -6,6 +6,8 @@ import os
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -80,6 +82,33 @@ def test_an_empty_folder_and_ones_own_are_taken(tmp_path):
     (folder / ".study").write_text("{")
     with pytest.raises(UserMistake, match="cannot be read"):
         claim_folder(record, folder)
+
+
+def test_a_marker_that_a_kill_left_half_written_is_nobodys(tmp_path):
+    with closing(open_store(tmp_path / "tuner.db")) as store:
+        record = store.create(StudySpec.from_dict({**MINIMAL, "study": "demo"}))
+    folder = tmp_path / "demo"
+    code = (
+        "import os, sys; from tuner.workflows import places; from tuner.store import open_store; "
+        "os.link = os.fsync = lambda *a: os.kill(os.getpid(), 9); "
+        "places.claim_folder(open_store(sys.argv[1]).study('demo'), places.Path(sys.argv[2]))"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path / "tuner.db"), str(folder)], check=False)
+    assert killed.returncode == -9
+    assert [path.name[:7] for path in folder.iterdir()] == [".study-"]
+    claim_folder(record, folder)
+    assert owns_folder(record, folder)
+
+
+def test_a_folder_is_claimed_where_the_file_system_has_no_links(tmp_path, monkeypatch):
+    def no_links(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    with closing(open_store(tmp_path / "tuner.db")) as store:
+        record = store.create(StudySpec.from_dict({**MINIMAL, "study": "demo"}))
+    monkeypatch.setattr("os.link", no_links)
+    assert owns_folder(record, claim_folder(record, tmp_path / "demo"))
+    assert [path.name for path in (tmp_path / "demo").iterdir()] == [".study"]
 
 
 def test_home_is_one_place(place, monkeypatch):

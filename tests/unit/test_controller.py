@@ -5,7 +5,8 @@ from __future__ import annotations
 from by_hand import Hand
 
 from tuner.control import Nothing, StudyController
-from tuner.records import Decision, Ending, StudyEnded
+from tuner.control.controller import FEW_RUNNING, NEWS_SHARE
+from tuner.records import Decision, Ending, Report, StudyEnded
 from tuner.schedule import make_scheduler
 
 CONTINUE, PAUSE, STOP = Decision.CONTINUE, Decision.PAUSE, Decision.STOP
@@ -164,3 +165,45 @@ def test_the_sampler_is_not_asked_again_while_nothing_has_happened():
     hand.report(second, 1, 0.4)
     hand.pull()
     assert sampler.asked == [{0}, {0, 1}]
+
+
+def test_the_sampler_is_asked_once_for_all_new_trials_of_a_pull_and_after_a_replay_as_well():
+    """Many slots that come free together start as many trials: what they cost must not be a model each."""
+    hand = Hand(budget={"trials": 40})
+    sampler = Insistent(None)
+    hand.controller = StudyController(hand.spec, sampler, make_scheduler(hand.spec.scheduler))
+    for segment in hand.pull(2):
+        hand.report(segment, 1, 0.5)
+    sampler.asked.clear()
+    assert len(hand.pull(9)) == 9
+    assert len(hand.pull(9)) == 9
+    assert sampler.asked == [{0, 1}]
+
+    again = Insistent(None)
+    controller = StudyController(hand.spec, again, make_scheduler(hand.spec.scheduler))
+    controller.replay(hand.journal)
+    assert len(controller.next_segments(["worker"] * 3)) == 3
+    assert again.asked == []
+
+
+def test_where_very_many_trials_run_the_sampler_is_asked_when_enough_of_them_have_reported():
+    hand = Hand(budget={"trials": 400})
+    sampler = Insistent(None)
+    hand.controller = StudyController(hand.spec, sampler, make_scheduler(hand.spec.scheduler))
+    running, worth = hand.pull(132), (132 - FEW_RUNNING) // NEWS_SHARE
+    for segment in running[:60]:
+        hand.report(segment, 1, 1.0 + segment.trial)
+        running += hand.pull()
+    assert len(sampler.asked) == 60 // worth == 2
+
+    again = Insistent(None)
+    controller = StudyController(hand.spec, again, make_scheduler(hand.spec.scheduler))
+    controller.replay(hand.journal)
+    sampler.asked.clear()
+    for segment in running[60:100]:
+        report = Report(segment.trial, segment.index, 1, {"loss": 1.0 + segment.trial}, 1.0)
+        for one in (hand.controller, controller):
+            one.on_reports([report])
+            one.next_segments(["worker"])
+        assert again.asked == sampler.asked
+    assert again.asked

@@ -52,6 +52,12 @@ def test_task(run):
     assert "grad_norm_p90" in said
 
 
+def test_many_trials(run):
+    said = run("many_trials", "--trials", "8")
+    assert "8 trials" in said
+    assert number(r"best val_loss ([\d.]+)", said) < 1
+
+
 def test_mnist(run):
     said = run("mnist", "--trials", "1", "--epochs", "2")
     assert number(r"val_accuracy ([\d.]+)", said) > 0.85
@@ -104,6 +110,7 @@ def test_every_example_has_its_test_and_says_how_to_run_it():
     assert [path.stem for path in EXAMPLES] == [
         "auto_in_optuna",
         "compare_strategies",
+        "many_trials",
         "mnist",
         "plain_function",
         "pytorch_loop",

@@ -18,6 +18,7 @@ TABLE = {
     Happening.NON_FINITE: (TrialState.FAILED, Lesson.WORST, True),
     Happening.FAILED_FOR_GOOD: (TrialState.FAILED, Lesson.WORST, True),
     Happening.FAILED_ONCE: (TrialState.WAITING, Lesson.NOTHING, False),
+    Happening.STOPS_THE_STUDY: (TrialState.WAITING, Lesson.NOTHING, False),
     Happening.LOST: (TrialState.WAITING, Lesson.NOTHING, False),
 }
 

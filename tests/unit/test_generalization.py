@@ -19,7 +19,8 @@ from tuner.analysis.generalization import (
     pareto_front,
     rank_correlation,
 )
-from tuner.plots.generalization import MOST, gap_along_figure, gaps_figure, learning_curves_figure, sharpness_figure
+from tuner.plots.generalization import gap_along_figure, gaps_figure, learning_curves_figure, sharpness_figure
+from tuner.plots.thinning import MOST_MARKS
 from tuner.records import Report, TrialState, TrialSummary
 
 SPACE = {
@@ -159,8 +160,8 @@ def test_figures_name_their_axes_and_draw_the_front_whole():
     assert drawn.layout.xaxis.title.text == "val_loss"
     assert drawn.layout.yaxis.title.text == "gap (val_loss - train_eval_loss)"
     assert {trace.name: len(trace.x) for trace in drawn.data} == {"trials": 1, "Pareto front": 3}
-    many = Study([trial(number, 1.0 + number, 0.001 * number) for number in range(MOST + 500)])
-    assert [len(trace.x) for trace in gaps_figure(gaps(many, "all"), "epoch").data] == [MOST, 1]
+    many = Study([trial(number, 1.0 + number, 0.001 * number) for number in range(MOST_MARKS + 500)])
+    assert [len(trace.x) for trace in gaps_figure(gaps(many, "all"), "epoch").data] == [MOST_MARKS, 1]
     along = gap_along_figure(gap_along(STUDY, "all", "lr"), "lr <i>", STUDY.spec.space["lr"], "epoch")
     assert along.layout.xaxis.title.text == "lr &lt;i&gt; (log)"
     assert len(along.data[0].x) == 5

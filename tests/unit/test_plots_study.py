@@ -26,8 +26,8 @@ def test_the_best_so_far_is_steps_over_the_trials_marks():
 def test_of_too_many_trials_some_are_drawn_and_the_legend_says_so():
     ends = pd.DataFrame({"trial": range(5000), "spent": 1.0, "value": range(5000), "state": "pruned", "resource": 1})
     drawn = best_so_far_figure(best_so_far(climb()), ends, "trials", "loss")
-    assert drawn.data[0].name == "pruned (2,000 of 5,000 drawn)"
-    assert len(drawn.data[0].x) == 2000
+    assert drawn.data[0].name == "pruned (400 of 5,000 drawn)"
+    assert len(drawn.data[0].x) == 400
 
 
 def test_thinning_keeps_the_extremes_and_the_order():
@@ -51,7 +51,7 @@ def test_many_marks_are_thinned_in_each_rung():
     seen = Seen([(i + 2, 1.0, i, 0, 1, float(i)) for i in range(n)], [(1, 0.0, issued(0))])
     seen.trials = [trial(i, "pruned", 1, float(i)) for i in range(n)]
     drawn = rungs_figure(rung_values(seen), rungs_table(seen, rung_values(seen)), "epoch", "loss", log_y=False)
-    assert drawn.data[0].name == "stopped (3,000 of 4,000 drawn)"
+    assert drawn.data[0].name == "stopped (400 of 4,000 drawn)"
 
 
 def test_the_timeline_has_a_lane_per_worker_and_patterns_for_what_went_wrong():
@@ -64,3 +64,10 @@ def test_the_timeline_has_a_lane_per_worker_and_patterns_for_what_went_wrong():
     assert drawn.data[0].marker.color[0] == colour(0)
     assert drawn.data[0].text[0] == "trial 0, segment 0: epoch 0 to 1<br>1 s, decided"
     assert "4 segments" in timeline_figure(merged(table, 2)[0], workers(table), "epoch").data[0].text[0]
+
+
+def test_a_lane_of_a_slow_worker_says_so():
+    table = timeline(climb())
+    each = workers(table).assign(factor=[1.0, 2.5], slow=[False, True])
+    drawn = timeline_figure(merged(table)[0], each, "epoch")
+    assert list(drawn.layout.yaxis.ticktext) == ["w0 (25% idle)", "w1 (40% idle, takes 2.5 times as long)"]

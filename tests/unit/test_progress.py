@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import io
+import math
 from contextlib import closing
 
 import pytest
 from by_hand import Hand
 from rich.console import Console
 
+from tuner.analysis import best_trial
 from tuner.cli.progress import ProgressDisplay
 from tuner.records import Decision, Ending, Pace, Report, Segment, SegmentEnd
 from tuner.store import open_store
 from tuner.workflows.driver import StudyDriver
 from tuner.workflows.gauge import Gauge, Speed
-from tuner.workflows.progress import progress_of, seconds_left
+from tuner.workflows.progress import best_so_far, progress_of, seconds_left
 
 
 def test_asha_is_expected_to_let_one_in_three_pass_a_rung():
@@ -145,9 +147,7 @@ def test_a_driver_shows_a_pace_although_nothing_is_committed_and_nothing_uncommi
         def watch(controller):
             seen.append((controller.units, dict(gauge.speed().paces)))
 
-        driver = StudyDriver(
-            hand.controller, store, store.write("hand"), tmp_path, watch=watch, gauge=gauge, clock=clock
-        )
+        driver = StudyDriver(hand.controller, store, store.write("hand"), list, watch=watch, gauge=gauge, clock=clock)
         segments = driver.pull(["a", "b"])
         driver.commit()
         driver.push([Pace(0, 0, 2.0)])
@@ -182,3 +182,15 @@ def test_a_display_tells_the_time_left_as_soon_as_it_is_known(terminal):
         length = len(console.file.getvalue())
         display(hand.controller)
         assert len(console.file.getvalue()) == length, "only the first pace is news"
+
+
+@pytest.mark.parametrize("losses", [[], [0.5, 0.2, 0.2], [math.nan, 0.9], [math.nan]])
+def test_the_best_so_far_is_that_of_the_leaderboard(losses):
+    hand = Hand()
+    segments = hand.pull(3)
+    for segment, loss in zip(segments, losses, strict=False):
+        hand.report(segment, 1, loss)
+    best = best_so_far(hand.controller)
+    summaries = [trial.summary(hand.spec.metric) for trial in hand.controller.trials]
+    assert best == best_trial(summaries, hand.spec.metric)
+    assert (best is None) == (not any(map(math.isfinite, losses)))

@@ -11,9 +11,11 @@ import pytest
 from scipy.integrate import quad
 
 from tuner.search import Observation
-from tuner.search.auto import APART, VIEWS, AutoProposer, log_expected_improvement
+from tuner.search.auto import AutoProposer
 from tuner.search.distinct import DistinctSampler, uniform
 from tuner.search.keys import config_key
+from tuner.search.prospects import APART, log_expected_improvement
+from tuner.search.views import VIEWS
 from tuner.space import Choice, Float, Int, SearchSpace
 
 SQUARE = SearchSpace({"x": Float(-2.0, 2.0), "y": Float(1e-4, 1.0, log=True)})
@@ -241,7 +243,7 @@ def test_trials_of_another_space_are_left_out():
 
 
 def test_of_two_proposals_in_a_row_each_view_makes_one():
-    views = [AutoProposer(SQUARE, 0, True, 9)._view(n) for n in range(200)]
+    views = [AutoProposer(SQUARE, 0, True, 9).view(n) for n in range(200)]
     assert all({first, second} == set(VIEWS) for first, second in zip(views[::2], views[1::2], strict=True))
     assert 30 < views[::2].count(VIEWS[0]) < 70
 
@@ -253,6 +255,6 @@ def test_ranks_propose_where_trials_are_ahead_although_nearly_all_are_at_chance(
     )
     history.append(Observation(120, {"x": -1.9, "y": 0.9}, {1: 0.1, 3: math.inf}, failed=True))
     asked = AutoProposer(SQUARE, 0, True, 9)
-    proposals = [asked.propose(history, n, 0) for n in range(40) if asked._view(n).by_rank]
+    proposals = [asked.propose(history, n, 0) for n in range(40) if asked.view(n).by_rank]
     assert np.median([bowl(config) for config in proposals]) < 0.3
     assert sum(config["x"] < -1.5 for config in proposals) <= 2 + len(proposals) // 10

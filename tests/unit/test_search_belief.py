@@ -14,10 +14,11 @@ from objectives.synthetic import expected_loss, optimum
 from tuner.control import first_configs
 from tuner.search import Observation, make_sampler
 from tuner.search.belief import Belief, bump
+from tuner.search.distinct import uniform
 from tuner.search.guided import LARGEST_SHARE, GuidedProposer, share_of
 from tuner.search.keys import config_key
-from tuner.search.levels import Judgement, Standing
 from tuner.search.random_search import RandomProposer
+from tuner.seeds import derive_seed
 from tuner.space import Choice, Float, SearchSpace
 from tuner.spec import StudySpec
 
@@ -70,9 +71,9 @@ def test_a_wrong_prior_costs_tpe_little():
 
 
 def judged(own, others):
-    """Trials of the given losses at one level."""
+    """Whose the trials of the given losses are, from best to worst; of equal ones the belief's come first."""
     told = [(loss, True) for loss in own] + [(loss, False) for loss in others]
-    return [(Judgement(Standing.JUDGED, 9, float(loss)), is_own) for loss, is_own in told]
+    return [is_own for _, is_own in sorted(told, key=lambda trial: trial[0])]
 
 
 def test_the_share_follows_what_the_belief_has_done():
@@ -86,16 +87,22 @@ def test_the_share_follows_what_the_belief_has_done():
 
 
 def test_failures_count_against_the_belief():
-    failed = [(Judgement(Standing.WORST), True)] * 6
-    assert share_of([*failed, *judged([], range(6))]) < 0.02
+    space = SearchSpace({"x": Float(0.0, 1.0)})
+    belief = Belief(space, [[[bump(space["x"], 0.9, 0.05, 1.0)]]])
+    guided = GuidedProposer(space, 0, RandomProposer(space, 0), belief, [], by_level=False)
+    own = [belief.draw(derive_seed(0, "belief", n)) for n in range(6)]
+    others = [uniform(space, n) for n in range(6)]
+    history = [Observation(n, config, {9: 1.0}) for n, config in enumerate(others)]
+    history += [Observation(6 + n, config, failed=True) for n, config in enumerate(own)]
+    assert guided.batch(history).share(6) < 0.02
+    assert guided.batch(history).share(0) > 0.1, "nothing of it was tried"
 
 
-@given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=1, max_size=60))
-def test_the_share_is_one_whatever_was_seen(trials):
-    told = [(Judgement(Standing.JUDGED, 9, float(loss)), own) for loss, own in trials]
-    assert 0 <= share_of(told) <= LARGEST_SHARE
-    turned = share_of([(judgement, not own) for judgement, own in told])
-    assert min(share_of(told), turned) <= 10 / (20 + len(told)) + 1e-9, "only one of two can be ahead"
+@given(st.lists(st.booleans(), min_size=1, max_size=60))
+def test_the_share_is_one_whatever_was_seen(own):
+    assert 0 <= share_of(own) <= LARGEST_SHARE
+    turned = share_of([not is_own for is_own in own])
+    assert min(share_of(own), turned) <= 10 / (20 + len(own)) + 1e-9, "only one of two can be ahead"
 
 
 @given(axes(), units, units, units, st.sampled_from([0.03, 0.3, math.inf]))
@@ -145,7 +152,6 @@ def test_the_beliefs_own_trials_are_known_whatever_was_asked_when():
             own.add(config_key(space, config))
         history.append(Observation(n + 1, config, {1: abs(config["x"] - 0.9)}))
     assert len(own) > 10
-    expected = share_of(
-        [(Judgement(Standing.JUDGED, 1, o.losses[1]), config_key(space, o.config) in own) for o in history]
-    )
-    assert guided().share(history, 40) == expected == LARGEST_SHARE
+    ranked = sorted(history, key=lambda seen: seen.losses[1])
+    expected = share_of([config_key(space, seen.config) in own for seen in ranked])
+    assert guided().batch(history).share(40) == expected == LARGEST_SHARE

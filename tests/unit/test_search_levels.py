@@ -3,9 +3,16 @@ from __future__ import annotations
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tuner.search import Observation
+from tuner.search.judging import Judge
 from tuner.search.levels import STARTUP, Standing, judge, level_of, thin
+
+losses_at_rungs = st.dictionaries(st.sampled_from([1, 3, 9]), st.sampled_from([0.1, 0.2, math.inf]))
+
+steps = st.tuples(st.integers(0, 7), losses_at_rungs, st.booleans(), st.booleans())
 
 
 def trials(*losses, **flags):
@@ -75,3 +82,26 @@ def test_thinning_keeps_the_best_and_spreads_over_the_rest():
     assert thin(5, 2, 5) == [0, 1, 2, 3, 4]
     assert thin(12, 2, 7) == [0, 1, 2, 4, 6, 8, 10]
     assert len({*thin(2000, 25, 256)}) == 256
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 7), losses_at_rungs, st.booleans(), st.booleans()), max_size=40), st.booleans()
+)
+def test_what_is_remembered_of_a_study_that_grows_is_no_other_judgement(trials, by_level):
+    """Trials come, change, and are forgotten: a judge that has seen all of it says what one says that sees the last."""
+    lasting, history = Judge(2, by_level, 4), []
+    for place, losses, is_open, failed in trials:
+        number = min(place, len(history))
+        history[number : number + 1] = [Observation(number, {}, losses, open=is_open, failed=failed)]
+        if failed and not losses:
+            history = history[:number]
+        assert lasting(history) == judge(history, 2, by_level, 4)
+        assert lasting.best_to_worst(history) == ranked(judge(history, 2, by_level, 4))
+
+
+def ranked(judgements):
+    counted = (Standing.JUDGED, Standing.LOWER, Standing.WORST)
+    if judgements is None:
+        return None
+    places = [place for place, judgement in enumerate(judgements) if judgement.standing in counted]
+    return sorted(places, key=lambda place: judgements[place].rank)

@@ -58,6 +58,16 @@ def test_a_default_written_out_changes_nothing():
     assert written.digest() == spec().digest()
 
 
+def test_a_grace_period_is_of_the_spec_only_where_it_is_not_the_usual_one():
+    """So that studies which were made before there was one keep their digest."""
+    assert spec(timeouts={"grace": 60}).to_dict()["timeouts"] == {"report": 600.0}
+    for grace in (5.0, None):
+        given = spec(timeouts={"grace": grace})
+        assert given.to_dict()["timeouts"] == {"report": 600.0, "grace": grace}
+        assert StudySpec.from_dict(given.to_dict()).timeouts.grace == grace
+        assert given.digest() != spec().digest()
+
+
 def test_python_and_yaml_make_the_same_spec():
     space = {"lr": Float(1e-5, 1, log=True), "kind": Choice(["a", "b"])}
     assert StudySpec(study="s", objective="m:f", metric={"name": "val_loss"}, space=space) == spec()

@@ -1,6 +1,5 @@
 """A store that is opened for reading alone: nothing is written through it, and the database itself sees to that."""
 
-import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -14,24 +13,18 @@ from tuner.errors import StoreError, StudyNotFound
 from tuner.records import Command, CommandKind
 from tuner.store import ComparisonPlan, ComparisonRun, open_store
 
-SERVERS = os.environ.get("TUNER_TEST_STORES", "").split()
 OLD = Path(__file__).parents[1] / "golden" / "store_v1.db"
 
 
-@pytest.fixture(params=["sqlite", *range(len(SERVERS))])
-def place(request, tmp_path):
-    url = str(tmp_path / "runs" / "tuner.db") if request.param == "sqlite" else SERVERS[request.param]
-    with closing(open_store(url)) as store:
-        for name in store.comparisons.names():
-            store.comparisons.delete(name)
-        for name in store.names():
-            store.delete(name)
+@pytest.fixture
+def place(store_url):
+    with closing(open_store(store_url)) as store:
         store.create(spec())
         store.comparisons.create(ComparisonPlan(spec("compared"), ("random",), 1))
         writer = store.write("mnist")
         writer.append(EVENTS, TRIALS)
         writer.release()
-    return url
+    return store_url
 
 
 WRITES = {

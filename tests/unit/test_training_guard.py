@@ -106,7 +106,9 @@ def steps_of(task, config, until=40):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop"])
-@pytest.mark.parametrize("more", [{}, {"clip_norm": 0.1}, {"precision": "fp16"}, {"precision": "bf16"}], ids=str)
+@pytest.mark.parametrize(
+    "more", [{}, {"clip_norm": 0.1}, {"precision": "fp16", "initial_loss_scale": 256.0}, {"precision": "bf16"}], ids=str
+)
 def test_a_skipped_step_moves_nothing_in_model_and_optimizer(optimizer, more):
     config = {**SKIP, **more, "optimizer": optimizer, "lr": 0.01, "weight_decay": 0.1, "momentum": 0.9}
     trial = steps_of(Disturbed(5, math.nan), config, until=8)

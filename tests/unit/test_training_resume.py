@@ -72,7 +72,7 @@ def test_rungs_in_several_processes_are_the_run_in_one_go(tmp_path):
             state, start = load(tmp_path / f"{name}-{until}"), until
     here = Path(__file__)
     program = f"from pathlib import Path; from {here.stem} import *; in_new_process(Path({str(tmp_path)!r}))"
-    paths = {"PYTHONPATH": str(here.parents[1])}
+    paths = {"PYTHONPATH": os.pathsep.join([str(here.parents[1]), os.environ.get("PYTHONPATH", "")])}
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60, cwd=here.parent, env=os.environ | paths)
     for name, config in (("sgd", SGD), ("adamw", ADAMW)):
         whole, state = run(config, until=9), load(tmp_path / f"{name}-9")

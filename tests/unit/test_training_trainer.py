@@ -122,7 +122,7 @@ def test_one_batch_can_be_overfitted():
     assert trial.metrics[-1]["gap"] > 0.5
 
 
-def test_dropout_is_a_function_of_seed_and_epoch():
+def test_what_a_task_draws_is_a_function_of_seed_and_epoch():
     drawn = []
 
     class Drawing(Blobs):

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     Read = Callable[[StudyStore, ComparisonPlan, ComparisonRun], Run]
     """What a run saw, within its budget, as tuner.analysis.findings.read_run reads it."""
 
-ENDED = (StudyState.FINISHED, StudyState.FAILED)
-
 
 def is_comparison(store: StudyStore, name: str) -> bool:
     """Whether the store has a comparison of that name."""
@@ -70,7 +68,7 @@ class Comparison:
     @property
     def n_done(self) -> int:
         """How many runs have ended."""
-        return sum(state in ENDED for state in self.states.values())
+        return sum(state.ended for state in self.states.values())
 
     @property
     def state(self) -> str:
@@ -83,7 +81,11 @@ class Comparison:
     def ended(self) -> list[ComparisonRun]:
         """The runs that have ended: one repeat of every method after the other."""
         place = {method: index for index, method in enumerate(self.plan.methods)}
-        there = [run for run in self._store.comparisons.runs(self.name) if self.states.get(run.study) in ENDED]
+        there = [
+            run
+            for run in self._store.comparisons.runs(self.name)
+            if (state := self.states.get(run.study)) is not None and state.ended
+        ]
         return sorted(there, key=lambda run: (run.repeat, place[run.method]))
 
     @cached_property

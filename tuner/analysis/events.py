@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pandas as pd
 
+from tuner.analysis.commands import asked
 from tuner.analysis.tracing import begins_session
 from tuner.analysis.view import StudyView
-from tuner.records import Command, Commanded, CommandKind, Ending, Event, SegmentEnded, StudyEnded, TrialSummary
+from tuner.records import Command, Commanded, Ending, Event, Revised, SegmentEnded, StudyEnded, TrialSummary
+from tuner.spec import differences
+
+CUT_SHORT: Final = {
+    Ending.LOST: "its worker went away",
+    Ending.INTERRUPTED: "the study was interrupted",
+    Ending.RECALLED: "it was silent for longer than timeouts.grace, so its worker was ended",
+}
 
 
 def events_table(study: StudyView) -> pd.DataFrame:
@@ -71,21 +81,21 @@ def _told(event: Event) -> tuple[str, int | None, str] | None:
         case SegmentEnded(end) if end.ending is Ending.FAILED:
             why = f"{end.failure.kind}: {end.failure.message}" if end.failure else "failed"
             return ("failure", end.trial, f"segment {end.segment} failed: {why}")
-        case SegmentEnded(end) if end.ending in (Ending.LOST, Ending.INTERRUPTED):
-            who = "its worker went away" if end.ending is Ending.LOST else "the study was interrupted"
-            return ("lost", end.trial, f"segment {end.segment} was cut short: {who}")
+        case SegmentEnded(end) if end.ending in CUT_SHORT:
+            why = f"{end.failure.kind}: {end.failure.message}" if end.failure else CUT_SHORT[end.ending]
+            return ("lost", end.trial, f"segment {end.segment} was cut short: {why}")
+        case Revised():
+            return ("command", None, _revision(event))
         case StudyEnded(reason, failed):
             return ("end", None, f"{'given up' if failed else 'ended'}: {reason}")
     return None
 
 
+def _revision(event: Revised) -> str:
+    words = f"{event.author or 'somebody'}: revise the spec: {'; '.join(differences(event.before, event.after))}"
+    old, new = (form["scheduler"]["max_resource"] for form in (event.before, event.after))
+    return words if old == new else f"{words}; {len(event.horizon_free)} trials may go on along their curves"
+
+
 def _words(command: Command) -> str:
-    match command.kind:
-        case CommandKind.STOP:
-            asked = "stop the study" if command.trial is None else f"stop trial {command.trial}"
-        case CommandKind.EXTEND:
-            limits = {name: limit for name, limit in (command.budget or {}).items() if limit is not None}
-            asked = f"extend the budget to {', '.join(f'{limit:g} {name}' for name, limit in limits.items())}"
-        case CommandKind.ENQUEUE:
-            asked = f"try {', '.join(f'{name}={value}' for name, value in (command.config or {}).items())}"
-    return f"{command.author or 'somebody'}: {asked}"
+    return f"{command.author or 'somebody'}: {asked(command)}"

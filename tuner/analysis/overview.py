@@ -13,7 +13,7 @@ from tuner.analysis.comparison.trace import Floats
 from tuner.analysis.progress import Progress, progress
 from tuner.analysis.view import extended
 from tuner.records import Ticked, TrialState
-from tuner.store import JournalEntry, PostedCommand, StudyOutline, StudyRecord, StudyState, StudyStore
+from tuner.store import JournalEntry, PostedCommand, StudyOutline, StudyRecord, StudyStore
 
 POINTS = 60
 """Of a sparkline, at the most."""
@@ -23,8 +23,6 @@ LONGEST_TICK = 60.0
 
 UNREADABLE = "unreadable"
 """The state of what cannot be read."""
-
-ENDED = (StudyState.FINISHED, StudyState.FAILED)
 
 
 def studies_table(
@@ -97,7 +95,7 @@ def _row_kinds() -> dict[str, str]:
 
 def _row(outline: StudyOutline, run: bool, known: Progress | None) -> dict[str, object]:
     left = None if known is None else known.seconds_left
-    share = 1.0 if outline.state in ENDED else known.share if known else np.nan
+    share = 1.0 if outline.state.ended else known.share if known else np.nan
     curve = _curve(outline)
     holder = outline.holder
     return {
@@ -107,7 +105,7 @@ def _row(outline: StudyOutline, run: bool, known: Progress | None) -> dict[str, 
         "best": curve[-1] if curve.size else np.nan,
         "metric": outline.spec.metric.name if outline.spec else "",
         "curve": _thin(curve).tolist(),
-        "seconds_left": np.nan if left is None or outline.state in ENDED else left,
+        "seconds_left": np.nan if left is None or outline.state.ended else left,
         "trials": sum(outline.counts.values()),
         **{state.value: _count(outline, state) for state in TrialState},
         "owner": f"process {holder.pid} on {holder.host}" if holder else "",

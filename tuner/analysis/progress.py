@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tuner.analysis.view import StudyView
 from tuner.schedule import make_scheduler
 from tuner.spec import Budget, StudySpec
-from tuner.store import StudyRecord, StudyState
+from tuner.store import StudyRecord
 
 EARLIEST = 0.02
 """The share of the budget that must be spent before the time left is told."""
@@ -36,7 +37,7 @@ def progress(record: StudyRecord, budget: Budget, units: int, seconds: float) ->
 
     A study that has ended is done, if its budget was spent or not; before that, 0.99 is the most.
     """
-    if record.state in (StudyState.FINISHED, StudyState.FAILED):
+    if record.state.ended:
         return Progress(1.0, units, seconds, 0.0)
     shares = [0.0]
     if budget.trials is not None:
@@ -72,8 +73,8 @@ def units_per_trial(spec: StudySpec, rungs: Sequence[tuple[int, ...]]) -> float:
     """
     reduction_factor = getattr(spec.scheduler, "reduction_factor", 1)
     total = 0.0
-    for ladder in rungs:
-        surviving, before = 1.0, 0
+    for ladder, n_trials in Counter(rungs).items():
+        surviving, before = float(n_trials), 0
         for rung in ladder:
             total += surviving * (rung - before)
             surviving, before = surviving / reduction_factor, rung

@@ -53,12 +53,14 @@ def rung_values(study: StudyView) -> pd.DataFrame:
     """One row per (trial, rung it has reached), by bracket, rung and trial.
 
     Columns: bracket (from 0), rung (its resource), trial, value (the metric there, or at the first report beyond; with
-    `metric.value: best` its best so far; NaN where it was not finite), fate (one of FATES).
+    `metric.value: best` its best so far; NaN where it was not finite), fate (one of FATES). Trials of a shorter horizon
+    than the study has now, which stand on no rung any more, are left out.
     """
     reported = _reports(study)
     parts = []
     for bracket, rungs in enumerate(ladders(study)):
-        mine = [trial for trial, where in zip(study.trials, brackets(study), strict=True) if where == bracket]
+        placed = zip(study.trials, brackets(study), strict=True)
+        mine = [trial for trial, where in placed if where == bracket and trial.horizon == rungs[-1]]
         for rung, following in zip(rungs, (*rungs[1:], None), strict=True):
             there, values = _arrived(reported, mine, rung)
             fates = [_fate(trial, rung, following) for trial in there]

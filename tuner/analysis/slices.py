@@ -14,8 +14,8 @@ from tuner.analysis.view import StudyView
 from tuner.records import TrialSummary
 from tuner.search.levels import thin
 
-SHOWN: Final = 800
-"""So many trials are drawn: the best ones, and the others evenly thinned."""
+SHOWN: Final = 200
+"""So many trials are drawn, a mark on each axis: the best ones, and the others evenly thinned."""
 
 FENCE: Final = 3.0
 """Values so many interquartile ranges outside the quartiles, or more, are drawn at the figure's edge (Tukey 1977)."""

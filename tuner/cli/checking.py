@@ -18,23 +18,39 @@ from tuner.spec.schema import schema
 from tuner.training.findings import Verdict
 from tuner.workflows import preflight
 from tuner.workflows.fit import check_fit
+from tuner.workflows.fusing import Unfused, unfused
 
 
 def check(path: Path, overrides: list[str], *, import_objective: bool, as_json: bool) -> None:
     """Load a spec, and its objective unless told otherwise; say what was understood."""
     spec = load_spec(path, overrides)
+    found = None
     if import_objective:
-        check_fit(spec, load_objective(spec.objective))
+        objective = load_objective(spec.objective)
+        check_fit(spec, objective)
+        if getattr(objective, "__tuner_task__", False):
+            wants_gpu = spec.resources.gpus != 0 and getattr(objective, "wants_gpu", False)
+            found = list(unfused(spec, objective, gpus=float(wants_gpu)))
     points = make_sampler(spec).size()
     if as_json:
-        print(json.dumps({"ok": True, "spec": spec.to_dict(), "points": points}))
+        keep_out = None if found is None else [dataclasses.asdict(one) for one in found]
+        print(json.dumps({"ok": True, "spec": spec.to_dict(), "points": points, "unfused": keep_out}))
         return
     out = console()
     out.print(axes_table(spec))
     out.print(escape(plan(spec, points)))
+    for line in [] if found is None else _about_lanes(found):
+        out.print(escape(line), soft_wrap=True, highlight=False)
     where = "" if import_objective else " (the objective was not imported)"
     shown = escape(str(path))
     out.print(f"[green]{shown} is fine[/green]{where}. Run it: tune run {shown}", soft_wrap=True)
+
+
+def _about_lanes(found: list[Unfused]) -> list[str]:
+    """Whether the task's trials fuse, and if not, why and what to do."""
+    if not found:
+        return ["its trials fuse: executor: lanes trains many of them at once (docs/lanes.md)"]
+    return ["its trials do not fuse, for executor: lanes", *(f"  {one}\n    {one.remedy}" for one in found)]
 
 
 def check_deep(path: Path, overrides: list[str], *, import_objective: bool, as_json: bool) -> None:

@@ -12,8 +12,9 @@ from rich.markup import escape
 from tuner.analysis.compared import Comparison
 from tuner.cli.comparison_display import ComparisonDisplay
 from tuner.cli.comparison_tables import answered, outline, print_comparison
+from tuner.cli.interrupting import INTERRUPTED, interruptible
 from tuner.cli.reading import print_json
-from tuner.cli.running import INTERRUPTED, store_option, terminated_like_interrupted
+from tuner.cli.running import store_option
 from tuner.cli.tables import console as terminal
 from tuner.spec.load import load_spec
 from tuner.store import open_store
@@ -23,6 +24,7 @@ from tuner.workflows.comparing.planning import notes
 from tuner.workflows.comparing.workflow import Comparing, check_runnable, run
 
 
+@interruptible()
 def compare(
     path: Path,
     overrides: list[str],
@@ -62,7 +64,6 @@ def compare(
         console.print(escape(line), soft_wrap=True, highlight=False)
     try:
         with (
-            terminated_like_interrupted(),
             redirect_stdout(sys.stderr) if as_json else nullcontext(),  # an objective may print
             ComparisonDisplay(console, live=replay is None, quiet=as_json) as display,
         ):

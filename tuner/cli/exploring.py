@@ -13,12 +13,14 @@ import sys
 import time
 import urllib.request
 import webbrowser
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
 from tuner.errors import RunFailed, StoreError, UserMistake
 from tuner.store import default_store_url, open_store, shown_store
+from tuner.tokens import TOKEN, readable_by_others, token_of
 
 STORE: Final = "TUNER_APP_STORE"
 """The environment variable in which the explorer is told which store to show (app.reading.STORE)."""
@@ -26,41 +28,22 @@ STORE: Final = "TUNER_APP_STORE"
 PATIENCE: Final = 120.0
 """Seconds after which a server that does not answer is given up."""
 
-SETTINGS: Final = {
-    "server.headless": "true",  # the browser is opened here, once the server answers
-    "server.fileWatcherType": "none",
-    "server.enableXsrfProtection": "true",
-    "server.enableCORS": "true",
-    "server.showEmailPrompt": "false",
-    "browser.gatherUsageStats": "false",
-    "client.showErrorDetails": "none",
-    "client.toolbarMode": "viewer",
-    "logger.hideWelcomeMessage": "true",
-    "logger.level": "error",
-    "global.developmentMode": "false",
-}
 
-
-def explore(store: str | None, *, port: int, address: str, browser: bool) -> None:
-    """Serve the explorer until Ctrl-C. Raises UserMistake where the store, the address or the port will not do."""
+def explore(store: str | None, *, port: int, address: str, browser: bool, token_file: str | None = None) -> None:
+    """Serve the explorer until Ctrl-C. With a token, in the file or in the environment, it can steer studies, too.
+    Raises UserMistake where the store, the address, the port or the token will not do.
+    """
     script = _script()
     url = _checked(store)
+    token = token_of(token_file)
     _check_free(address, port)
-    if not _is_loopback(address):
-        print(
-            f"warning: {address} can be reached from other machines: anyone who reaches it can read every study of "
-            "this store. There is no password.",
-            file=sys.stderr,
-        )
-    settings = SETTINGS | {"server.address": address, "server.port": str(port)}
-    options = [part for name, value in settings.items() for part in (f"--{name}", value)]
-    if _is_loopback(address):  # no other name may lead here: against DNS rebinding by a page in the same browser
-        options += [
-            part for name in {"localhost", "127.0.0.1", "::1", address} for part in ("--server.allowedHosts", name)
-        ]
-    command = [sys.executable, "-m", "streamlit", "run", str(script), *options]
+    for warning in _warnings(address, token, token_file):
+        print(f"warning: {warning}", file=sys.stderr)
+    # under no other name: against DNS rebinding by a page in the same browser
+    hosts = sorted({"localhost", "127.0.0.1", "::1", address}) if _is_loopback(address) else []
+    command = [sys.executable, "-m", "app.entry.server", address, str(port), *hosts]
     path = os.pathsep.join([str(script.parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = os.environ | {STORE: url, "PYTHONPATH": path}
+    environment = os.environ | {STORE: url, TOKEN: token, "PYTHONPATH": path}
     before = signal.signal(signal.SIGTERM, _end)
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603 (our own interpreter)
     try:
@@ -85,7 +68,7 @@ def _script() -> Path:
     found = importlib.util.find_spec("tuner")
     assert found is not None
     assert found.origin is not None
-    script = Path(found.origin).resolve().parents[1] / "app" / "entry" / "explorer.py"
+    script = Path(found.origin).resolve().parents[1] / "app" / "entry" / "server.py"
     if not script.is_file():
         raise UserMistake(f"the explorer is not installed: there is no {script}", hint="Install the whole package.")
     return script
@@ -128,6 +111,18 @@ def _check_free(address: str, port: int) -> None:
             f"port {port} is in use at {address}",
             hint=f"Take another: tune app --port {port + 1 if port < 65535 else 8501}",
         ) from None
+
+
+def _warnings(address: str, token: str, token_file: str | None) -> Iterator[str]:
+    if not _is_loopback(address):
+        yield (
+            f"{address} can be reached from other machines: anyone who reaches it can read every study of this store. "
+            + ("To read, no token is needed." if token else "There is no password.")
+        )
+    if not _is_loopback(address) and token:
+        yield "the token goes over the network as it is: let TLS or an SSH tunnel stand between this and the browsers."
+    if token_file is not None and readable_by_others(token_file):
+        yield f"other users of this machine can read {token_file}: chmod 600 {token_file}"
 
 
 def _is_loopback(address: str) -> bool:

@@ -25,6 +25,9 @@ app = typer.Typer(
 
 SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="A YAML file that describes the study.")]
 Name = Annotated[str, typer.Argument(metavar="STUDY", help="The study's name.")]
+Numbers = Annotated[
+    list[int] | None, typer.Argument(metavar="[TRIAL...]", help="Trials' numbers; none for the study itself.")
+]
 Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Change the spec, as in budget.trials=8. Repeatable."),
@@ -36,7 +39,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Trials = Annotated[int | None, typer.Option("--trials", min=1, help="The budget of trials, in all.")]
 Minutes = Annotated[float | None, typer.Option("--minutes", min=0.01, help="The budget of minutes, in all.")]
 Parallel = Annotated[int | None, typer.Option("--parallel", min=1, help="How many workers.")]
-ExecutorName = Annotated[str | None, typer.Option("--executor", help="auto, local or ray.")]
+ExecutorName = Annotated[str | None, typer.Option("--executor", help="auto, local, ray or lanes.")]
 Address = Annotated[str | None, typer.Option("--address", help="A running Ray cluster: its address, or auto.")]
 
 
@@ -69,6 +72,7 @@ def run(
 @app.command()
 def resume(
     study: Name,
+    sets: Sets = None,
     trials: Trials = None,
     minutes: Minutes = None,
     parallel: Parallel = None,
@@ -77,11 +81,12 @@ def resume(
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Go on with a study; larger budgets extend it."""
+    """Go on with a study; a larger budget or max_resource, or a wider space, extends it."""
     from tuner.cli import running
 
     running.resume(
         study,
+        sets or [],
         store,
         trials=trials,
         minutes=minutes,
@@ -90,6 +95,45 @@ def resume(
         address=address,
         as_json=as_json,
     )
+
+
+@app.command()
+def stop(study: Name, trials: Numbers = None, store: Store = None, as_json: Json = False) -> None:
+    """End a running study, or some of its trials, at the next report."""
+    from tuner.cli import steering
+
+    steering.command("stop", study, trials or [], store, as_json=as_json)
+
+
+@app.command()
+def pause(study: Name, trials: Numbers = None, store: Store = None, as_json: Json = False) -> None:
+    """Let a running study, or some of its trials, rest; its workers give back their GPUs."""
+    from tuner.cli import steering
+
+    steering.command("pause", study, trials or [], store, as_json=as_json)
+
+
+@app.command()
+def unpause(study: Name, trials: Numbers = None, store: Store = None, as_json: Json = False) -> None:
+    """Let a paused study, or some of its trials, go on."""
+    from tuner.cli import steering
+
+    steering.command("unpause", study, trials or [], store, as_json=as_json)
+
+
+@app.command()
+def enqueue(
+    study: Name,
+    settings: Annotated[
+        list[str], typer.Argument(metavar="NAME=VALUE...", help="A value for each axis, such as lr=0.01.")
+    ],
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Have a study try a configuration of yours next."""
+    from tuner.cli import steering
+
+    steering.enqueue(study, settings, store, as_json=as_json)
 
 
 @app.command()
@@ -228,12 +272,20 @@ def explore(
     address: Annotated[
         str, typer.Option("--address", help="Where to listen; at any but this machine's own, others can read along.")
     ] = "127.0.0.1",
+    token_file: Annotated[
+        str | None,
+        typer.Option(
+            "--token-file",
+            metavar="FILE",
+            help="The token with which the page Control lets a person steer studies; or set TUNER_APP_TOKEN.",
+        ),
+    ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
 ) -> None:
-    """Look at studies in the browser, while they run or after."""
+    """Look at studies in the browser, while they run or after; with a token, steer them."""
     from tuner.cli import exploring
 
-    exploring.explore(store, port=port, address=address, browser=not no_browser)
+    exploring.explore(store, port=port, address=address, browser=not no_browser, token_file=token_file)
 
 
 @app.command()

@@ -14,12 +14,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tuner.analysis import best_trial
 from tuner.cli.tables import configuration, number, seconds
 from tuner.control import StudyController
 from tuner.records import TrialState, TrialSummary
 from tuner.workflows.gauge import Gauge, Speed
-from tuner.workflows.progress import Progress, progress_of
+from tuner.workflows.progress import Progress, best_so_far, progress_of
 
 LIVE_SECONDS = 0.5
 PLAIN_SECONDS = 15.0
@@ -42,6 +41,7 @@ class ProgressDisplay:
         self._started = time.monotonic()
         self._drawn = 0.0 if self._live else self._started
         self._best: float | None = None
+        self._on_hold = ""
 
     def __enter__(self) -> Self:
         if self._live:
@@ -61,12 +61,12 @@ class ProgressDisplay:
         now = time.monotonic()
         speed = self._gauge.speed() if self._gauge else Speed()
         news = controller.ended is not None or (bool(speed.paces) and not self._paced)
+        news = news or controller.on_hold != self._on_hold
         if now - self._drawn < self._every and not news:
             return
-        self._drawn, self._paced = now, bool(speed.paces)
+        self._drawn, self._paced, self._on_hold = now, bool(speed.paces), controller.on_hold
         progress = progress_of(controller, seconds_this_session=now - self._started, speed=speed)
-        trials = [trial.summary(controller.spec.metric) for trial in controller.trials]
-        best = best_trial(trials, controller.spec.metric)
+        best = best_so_far(controller)
         if self._live:
             self._live.update(self._block(controller, progress, best), refresh=True)
         else:
@@ -76,7 +76,8 @@ class ProgressDisplay:
         states = Counter(trial.state for trial in controller.trials)
         metric = escape(controller.spec.metric.name)
         best_text = f"best {metric} {number(best.value)} (trial {best.number})" if best else "no value yet"
-        return f"{_time(progress)}  {len(controller.trials)} trials: {_states(states)}  {best_text}"
+        held = f"  {escape(_how_it_goes_on(controller))}" if controller.on_hold else ""
+        return f"{_time(progress)}  {len(controller.trials)} trials: {_states(states)}  {best_text}{held}"
 
     def _block(self, controller: StudyController, progress: Progress, best: TrialSummary | None) -> Group:
         spec, trials = controller.spec, controller.budget.trials
@@ -103,7 +104,13 @@ class ProgressDisplay:
         ]
         if running:
             lines.append(Text(f"  running: {', '.join(running)}"))
+        if controller.on_hold:
+            lines.append(Text(f"  {_how_it_goes_on(controller)}"))
         return Group(bar, *lines)
+
+
+def _how_it_goes_on(controller: StudyController) -> str:
+    return f"{controller.on_hold}; tune unpause {controller.spec.study} lets it go on"
 
 
 def _states(states: Counter[TrialState]) -> str:

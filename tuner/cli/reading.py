@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from rich.markup import escape
 
 from tuner.analysis import best_trial, counts, leaderboard
 from tuner.analysis.compared import Comparison, comparisons_of, is_comparison
+from tuner.analysis.stragglers import slow_words, stragglers
 from tuner.cli.comparison_tables import comparisons_table, print_comparison
 from tuner.cli.tables import (
     configuration,
@@ -27,9 +27,11 @@ from tuner.cli.tables import (
     studies_table,
 )
 from tuner.errors import StoreError, StudyNotFound, TunerError
-from tuner.records import Details, Report, TrialState, TrialSummary
+from tuner.records import Details, Report, TrialSummary
+from tuner.storage import Storage
 from tuner.store import StudyRecord, StudyStore, open_store
-from tuner.workflows.places import owns_folder
+from tuner.workflows.claims import owns
+from tuner.workflows.places import study_place
 from tuner.workflows.study import Study
 
 StudyRow = tuple[StudyRecord, int, TrialSummary | None]
@@ -132,7 +134,13 @@ def print_study(out: Console, study: Study, top: int) -> None:
             f"at {spec.scheduler.unit} {best.resource}{_others(best)}"
         )
         out.print(f"  {configuration(best.config, list(best.config))}")
-    failed = [trial for trial in trials if trial.state is TrialState.FAILED]
+    slow = slow_words(stragglers(study.view()))
+    if slow:
+        out.print()
+    for sentence in slow:
+        out.print(f"[yellow]{escape(sentence)}[/yellow]", soft_wrap=True, highlight=False)
+    # Those that stopped the study, or waited for another try when it ended, are not in the state of failed ones.
+    failed = [trial for trial in trials if trial.failure is not None and trial.state.ended]
     if failed:
         out.print()
         out.print(failures_table(failed[:5]))
@@ -150,9 +158,9 @@ def trial(name: str, index: int, store: str | None, *, log: bool, as_json: bool)
     """One trial."""
     study = Study(open_store(store, create=False), name)
     found = study.trial(index)
-    path = study.folder / str(index) / "log.txt"
+    path = study.storage.path(f"{index}/log.txt")
     if log:
-        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        text = _log(study, index)
         print(json.dumps({"log": text}) if as_json else text or f"trial {index} has no log at {path}")
         return
     reports, details = study.reports(index), study.details(index)
@@ -174,6 +182,17 @@ def trial(name: str, index: int, store: str | None, *, log: bool, as_json: bool)
     out.print(escape(f"log: {path}"), soft_wrap=True)
 
 
+def _log(study: Study, index: int) -> str:
+    """What a trial printed; empty if it has no log. Raises StoreError if the log cannot be read."""
+    name = f"{index}/log.txt"
+    try:
+        return study.storage.read(name).decode(errors="replace")
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise StoreError(f"the log {study.storage.path(name)} cannot be read: {error}") from None
+
+
 def _trial_dict(
     study: Study, found: TrialSummary, reports: list[Report], details: dict[int, Details]
 ) -> dict[str, Any]:
@@ -183,7 +202,7 @@ def _trial_dict(
         "gap": found.gap,
         "reason": found.reason,
         "details": found.failure.details if found.failure else None,
-        "log": str(study.folder / str(found.number) / "log.txt"),
+        "log": study.storage.path(f"{found.number}/log.txt"),
         "reports": [
             {
                 "segment": report.segment,
@@ -204,48 +223,48 @@ def delete(name: str, store: str | None, *, yes: bool) -> None:
     if is_comparison(opened, name):
         _delete_comparison(opened, name, yes=yes)
         return
-    folder, kept = _files_of(opened, name)
+    files, kept = _files_of(opened, name)
     if not yes:
-        typer.confirm(f"Delete study {name} {f'and {folder}' if folder else f'({kept})'}?", abort=True)
+        typer.confirm(f"Delete study {name} {f'and {files}' if files else f'({kept})'}?", abort=True)
     opened.delete(name)
-    kept = kept if folder is None else _remove(folder)
+    kept = kept if files is None else _remove(files)
     print(f"deleted {name}{f'; {kept}' if kept else ''}")
 
 
 def _delete_comparison(store: StudyStore, name: str, *, yes: bool) -> None:
     runs = store.comparisons.runs(name)
-    folders = [folder for run in runs if (folder := _files_of(store, run.study)[0]) is not None]
+    places = [files for run in runs if (files := _files_of(store, run.study)[0]) is not None]
     if not yes:
-        files = f" and {len(folders)} folders such as {folders[0]}" if folders else ""
-        typer.confirm(f"Delete comparison {name}, its {len(runs)} studies{files}?", abort=True)
+        also = f" and {len(places)} folders such as {places[0]}" if places else ""
+        typer.confirm(f"Delete comparison {name}, its {len(runs)} studies{also}?", abort=True)
     store.comparisons.delete(name)
-    kept = [what for what in map(_remove, folders) if what]
+    kept = [what for what in map(_remove, places) if what]
     print(f"deleted {name} and its {len(runs)} studies{f'; {kept[0]}' if kept else ''}")
 
 
-def _remove(folder: Path) -> str:
-    """Remove a folder; what is to be said of it, if anything."""
+def _remove(files: Storage) -> str:
+    """Remove a study's files; what is to be said of it, if anything."""
     try:
-        shutil.rmtree(folder)
+        files.clear()
     except OSError as error:
         return f"but not all of its files: {error}"
     return ""
 
 
-def _files_of(store: StudyStore, name: str) -> tuple[Path | None, str]:
-    """The folder to delete with a study; or None, and why its files stay."""
+def _files_of(store: StudyStore, name: str) -> tuple[Storage | None, str]:
+    """The files to delete with a study; or None, and why they stay."""
     try:
         study = Study(store, name)
-        folder = study.folder
+        place = study_place(study.spec)
     except StudyNotFound:
         raise
     except TunerError as error:
         return None, f"its files stay, wherever they are: {error.message}"
-    if owns_folder(study.record, folder):
-        return folder, ""
-    if folder.exists():
-        return None, f"{folder} stays, as it is not marked as this study's"
-    return None, f"its files, if any, stay: there is no {folder}"
+    if owns(study.record, place):
+        return study.storage, ""
+    if isinstance(place, Path) and not place.exists():
+        return None, f"its files, if any, stay: there is no {place}"
+    return None, f"{place} stays, as it is not marked as this study's"
 
 
 def print_json(value: Any) -> None:

@@ -8,24 +8,28 @@ read from the journal, never asked again, and the n-th ask draws from (seed, n).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from tuner.control.goals import told
 from tuner.control.ledger import Ledger
+from tuner.control.steering import starting_again
+from tuner.control.stragglers import straggler
 from tuner.control.trial import Trial
 from tuner.errors import UserMistake
 from tuner.records import (
     Checkpoint,
     Command,
     Commanded,
+    CommandKind,
     Config,
     Decision,
     Ending,
     Event,
     Report,
     Reported,
+    Revised,
     Segment,
     SegmentEnd,
     SegmentEnded,
@@ -40,6 +44,10 @@ from tuner.search import Sampler
 from tuner.seeds import derive_seed
 from tuner.spec import Budget, StudySpec
 
+FEW_RUNNING, NEWS_SHARE = 32, 4
+"""With more running trials than the first, the sampler is asked who is promising when one in so many of those beyond it
+has reported.
+"""
 TICK_SECONDS = 10.0
 """How far the clock moves before the journal is told, unless it passes the budget."""
 
@@ -48,6 +56,7 @@ class Nothing(Enum):
     """Why there is no segment to hand out."""
 
     WAIT = auto()  # what is running may lead to more
+    ON_HOLD = auto()  # a person has paused the study, and nothing is running any more
     DONE = auto()  # the study has ended
 
 
@@ -64,24 +73,27 @@ class StudyController:
     """sampler + scheduler + trials: the contract is in docs/architecture.md."""
 
     def __init__(self, spec: StudySpec, sampler: Sampler, scheduler: Scheduler) -> None:
-        self.spec = spec
+        """`spec` and `scheduler` are those that the study began with, `sampler` is that of its newest spec."""
         self._sampler = sampler
-        self._scheduler = scheduler
         self._ledger = Ledger(spec, scheduler)
         self._events: list[Event] = []
         self._exhausted = False  # for the words at the end; it decides nothing
         self._unpromising = False  # the sampler saw promise in nobody, and nothing has happened since
+        self._n_news = 0
+        """Reports and ends since a new trial was started as nobody was promising."""
 
     # What may happen.
 
     def replay(self, events: Iterable[Event]) -> None:
         """Stand where the controller stood that recorded `events`."""
         for event in events:
-            self._ledger.apply(event)
+            self._take_in(event)
         self._ledger.dirty.clear()
 
     def next_segments(self, workers: Sequence[str]) -> list[Segment] | Nothing:
         """At most one segment for each idle worker: interrupted trials first, then promotions, then new trials."""
+        if self._ledger.on_hold and self.ended is None:
+            return Nothing.WAIT if self._ledger.running else Nothing.ON_HOLD
         issued: list[Segment] = []
         proposals: deque[Config] = deque()
         while len(issued) < len(workers) and self.ended is None:
@@ -91,7 +103,7 @@ class StudyController:
             if segment is None and proposals:
                 segment = self._first_segment(proposals.popleft())
             if segment is None:
-                segment = self._carry()
+                segment = self._carry() or self._again_elsewhere()
             if segment is None:
                 break
             self._record(SegmentIssued(segment, workers[len(issued)]))
@@ -121,6 +133,8 @@ class StudyController:
             self.spec.space.check(command.config)
         if command.trial is not None and not 0 <= command.trial < len(self.trials):
             raise UserMistake(f"study {self.spec.study} has no trial {command.trial}")
+        if self.ended is not None and command.kind in (CommandKind.STOP, CommandKind.PAUSE, CommandKind.UNPAUSE):
+            raise UserMistake(f"study {self.spec.study} has ended")
         self._record(Commanded(command, number))
 
     def on_tick(self, seconds: float) -> None:
@@ -129,13 +143,27 @@ class StudyController:
         if crosses or seconds - self._ledger.elapsed >= TICK_SECONDS:
             self._record(Ticked(seconds))
 
+    def on_revision(self, spec: StudySpec, author: str, horizon_free: Collection[int]) -> None:
+        """Go on by another spec, that which the sampler was made for. Nothing may be running."""
+        assert not self._ledger.running
+        self._record(Revised(author, self.spec.to_dict(), spec.to_dict(), tuple(sorted(horizon_free))))
+
+    def starting_again(self, spec: StudySpec, horizon_free: Collection[int]) -> int:
+        """How many new trials such a revision would begin with, which the budget must have room for."""
+        return len(starting_again(self._ledger, spec, horizon_free))
+
     def on_driver_lost(self) -> None:
         """Nobody has the running segments any more: the first thing to say after a replay."""
         for trial in self.running:
-            assert trial.segment is not None
-            self._record(SegmentEnded(SegmentEnd(trial.number, trial.segment.index, Ending.INTERRUPTED)))
+            while trial.segment is not None:  # two, where it has a rival
+                self._record(SegmentEnded(SegmentEnd(trial.number, trial.segment.index, Ending.INTERRUPTED)))
 
     # How things stand.
+
+    @property
+    def spec(self) -> StudySpec:
+        """The spec as it was last revised."""
+        return self._ledger.spec
 
     @property
     def trials(self) -> Sequence[Trial]:
@@ -148,9 +176,25 @@ class StudyController:
         return [self.trials[number] for number in sorted(self._ledger.running)]
 
     @property
+    def recalled(self) -> list[Trial]:
+        """The running trials that a person wants to work no further than to their next report."""
+        everyone = self.on_hold or self.stopped
+        return [trial for trial in self.running if everyone or trial.stop_reason or trial.on_hold]
+
+    @property
     def ended(self) -> StudyEnded | None:
         """The study's end, once it has come."""
         return self._ledger.ended
+
+    @property
+    def on_hold(self) -> str:
+        """Why nothing is to run for now: "paused by" a person; "" if it may."""
+        return self._ledger.on_hold
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a person wants the study to end."""
+        return self._ledger.stop_reason != ""
 
     @property
     def elapsed(self) -> float:
@@ -184,13 +228,17 @@ class StudyController:
         ledger = self._ledger
         if ledger.closing():
             return None
-        if ledger.waiting:
-            return self._next_segment(self._scheduler.stretch(min(ledger.waiting)))
-        promotable = self._scheduler.promotable()
-        if promotable is None and ledger.paused and not self._unpromising:
-            promising = self._sampler.promising(ledger.observations(), ledger.paused)
+        if ready := ledger.waiting - ledger.held:
+            return self._next_segment(self._ledger.scheduler.stretch(min(ready)))
+        promotable = self._ledger.scheduler.promotable(ledger.held)
+        worth = self._news_worth_asking()
+        due = not self._unpromising and self._n_news >= worth
+        if promotable is None and due and (paused := ledger.paused - ledger.held):
+            promising = self._sampler.promising(ledger.observations(), paused)
             self._unpromising = promising is None
-            promotable = None if promising is None else self._scheduler.stretch(promising)
+            if promising is None or worth > 1:
+                self._n_news = 0
+            promotable = None if promising is None else self._ledger.scheduler.stretch(promising)
         return None if promotable is None else self._next_segment(promotable)
 
     def _carry(self) -> Segment | None:
@@ -200,16 +248,25 @@ class StudyController:
         ledger = self._ledger
         if ledger.running or ledger.stop_reason or ledger.given_up():
             return None
-        if any(trial.state is TrialState.COMPLETE for trial in self.trials):
+        longest = ledger.scheduler.max_resource
+        if any(trial.state is TrialState.COMPLETE and trial.horizon == longest for trial in self.trials):
             return None
         candidates = [
             (-trial.resource, trial.loss, trial.number)
             for trial in self.trials
-            if trial.state in (TrialState.WAITING, TrialState.PAUSED) and trial.loss is not None
+            if trial.state in (TrialState.WAITING, TrialState.PAUSED) and trial.loss is not None and not trial.on_hold
         ]
         if not candidates:
             return None
-        return self._next_segment(self._scheduler.stretch(min(candidates)[-1]))
+        return self._next_segment(self._ledger.scheduler.stretch(min(candidates)[-1]))
+
+    def _again_elsewhere(self) -> Segment | None:
+        """When a worker would idle: a second run of a trial that is silent for too long, if the spec wants that."""
+        ledger, factor = self._ledger, self.spec.timeouts.straggler
+        if factor is None or ledger.closing():
+            return None
+        number = straggler(self.running, self.trials, ledger.elapsed, factor)
+        return None if number is None else self._next_segment(ledger.scheduler.stretch(number))
 
     def _propose(self, count: int) -> list[Config]:
         """Configurations for new trials: the queue's first, else the sampler's; none when the budget is spent, or the
@@ -230,7 +287,7 @@ class StudyController:
 
     def _first_segment(self, config: Config) -> Segment:
         number = len(self.trials)
-        return self._segment(self._scheduler.stretch(number), config, index=0)
+        return self._segment(self._ledger.scheduler.stretch(number), config, index=0)
 
     def _next_segment(self, stretch: Stretch) -> Segment:
         trial = self.trials[stretch.trial]
@@ -246,7 +303,7 @@ class StudyController:
             until=stretch.until,
             config=config,
             seed=derive_seed(self.spec.seed, "trial", stretch.trial),
-            horizon=self._scheduler.max_resource,
+            horizon=self._ledger.scheduler.max_resource,
             decide_at=tuple(resource for resource in stretch.decide_at if resource > start),
             checkpoint=checkpoint,
         )
@@ -261,7 +318,9 @@ class StudyController:
             return reason
         if self._exhausted:
             return f"the {self.spec.sampler.name} sampler has nothing left to propose"
-        return f"all {len(self.trials)} trials are done"
+        n_held = sum(not self.trials[number].ended for number in ledger.held)
+        but = f" but {n_held}, which a person paused" if n_held else ""
+        return f"all {len(self.trials)} trials are done{but}"
 
     # Events.
 
@@ -275,7 +334,24 @@ class StudyController:
         return trial.decision
 
     def _record(self, event: Event) -> None:
+        self._take_in(event)
+        self._events.append(event)
+
+    def _take_in(self, event: Event) -> None:
+        """Change the ledger. A new trial is started only where nobody is promising: so its event says that the sampler
+        was asked if that was due, to a replay as well; of many that are started together the first alone has asked.
+        """
+        if isinstance(event, SegmentIssued):
+            is_new = event.segment.index == 0
+            self._n_news = 0 if is_new and self._n_news >= self._news_worth_asking() else self._n_news
+        elif not isinstance(event, Ticked):
+            self._n_news += 1
         if not isinstance(event, Ticked):
             self._unpromising = False
         self._ledger.apply(event)
-        self._events.append(event)
+
+    def _news_worth_asking(self) -> int:
+        """How much must have happened before the sampler is asked again who is promising: anything, as long as few
+        trials run; where a thousand do, a report or two change nothing, and a model each would cost more than they.
+        """
+        return max(1, (len(self._ledger.running) - FEW_RUNNING) // NEWS_SHARE)

@@ -15,12 +15,13 @@ class Happening(StrEnum):
     RETURNED = "the objective returned, or stopped by its own patience"
     SCHEDULER_STOPPED = "stopped by the scheduler"
     SCHEDULER_PAUSED = "waits for promotion"
-    SUSPENDED = "the study is closing"
+    SUSPENDED = "the study is closing, or a person paused it"
     STUDY_ENDED = "the study ended while it waited"
     PERSON_STOPPED = "stopped by a person"
     NON_FINITE = "the metric was not finite, or missing"
     FAILED_FOR_GOOD = "failed, after the retries"
     FAILED_ONCE = "failed, and is tried again"
+    STOPS_THE_STUDY = "failed, which by its policy stops the study"
     LOST = "its worker went away"
 
 
@@ -53,6 +54,7 @@ _TABLE = {
     Happening.NON_FINITE: Fate(TrialState.FAILED, Lesson.WORST, True),
     Happening.FAILED_FOR_GOOD: Fate(TrialState.FAILED, Lesson.WORST, True),
     Happening.FAILED_ONCE: Fate(TrialState.WAITING, Lesson.NOTHING, False),
+    Happening.STOPS_THE_STUDY: Fate(TrialState.WAITING, Lesson.NOTHING, False),
     Happening.LOST: Fate(TrialState.WAITING, Lesson.NOTHING, False),
 }
 

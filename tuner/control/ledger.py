@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tuner.control.fate import Happening
 from tuner.control.goals import Goals
+from tuner.control.policies import after_failure, after_loss
+from tuner.control.steering import follow, revise
 from tuner.control.trial import Trial
 from tuner.records import (
     Checkpoint,
-    Command,
     Commanded,
-    CommandKind,
     Config,
     Decision,
     Ending,
@@ -21,6 +22,7 @@ from tuner.records import (
     FailureKind,
     Report,
     Reported,
+    Revised,
     Segment,
     SegmentEnd,
     SegmentEnded,
@@ -34,8 +36,8 @@ from tuner.search import Observation
 from tuner.search.warm import believed_configs
 from tuner.spec import Budget, StudySpec
 
-MAX_WORKERS_LOST = 5
-"""A trial that loses so many workers without a report between them has failed: it is what kills them."""
+CUT_SHORT = (Ending.FAILED, Ending.LOST, Ending.INTERRUPTED, Ending.RECALLED)
+"""How a segment may end without the trial having got anywhere by it."""
 
 
 class Ledger:
@@ -58,6 +60,12 @@ class Ledger:
         """Resource spent, over all trials."""
         self.elapsed = 0.0
         self.stop_reason = ""
+        self.broken = ""
+        """What failure has stopped the study, by its policy."""
+        self.on_hold = ""
+        """Why nothing is to run for now: "paused by" a person; "" if it may."""
+        self.held: set[int] = set()
+        """The trials that a person has paused by themselves."""
         self.carried: int | None = None
         """The trial that goes on although the budget is spent, so that one reaches max_resource."""
         self.ended: StudyEnded | None = None
@@ -66,6 +74,8 @@ class Ledger:
         self._observations: list[Observation] = []
         self._unobserved: set[int] = set()
         """The trials that have changed since their observation was made."""
+        self.unseen: set[int] = set()
+        """The trials that a sampler does not see: outside the space as it was revised, or of another horizon."""
         self.dirty: dict[int, None] = {}
         self.stale: list[Checkpoint] = []
 
@@ -75,6 +85,8 @@ class Ledger:
         """Why nothing new is started any more; "" if it is."""
         if self.stop_reason:
             return self.stop_reason
+        if self.broken:
+            return self.broken
         if self.given_up():
             return f"given up, as the first {self.spec.failures.give_up_after} trials all failed"
         if self.goals.met:
@@ -86,7 +98,9 @@ class Ledger:
         return ""
 
     def given_up(self) -> bool:
-        """Whether the study's first trials failed, so many in a row that the code must be broken."""
+        """Whether a failure has stopped the study, or its first trials all failed: the code must be broken."""
+        if self.broken:
+            return True
         n = self.spec.failures.give_up_after
         if self.has_value or len(self.trials) < self.forgiven + n:
             return False
@@ -97,18 +111,23 @@ class Ledger:
         return float("inf") if self.budget.minutes is None else self.budget.minutes * 60
 
     def observations(self) -> Sequence[Observation]:
-        """What a sampler learns of every trial, by number: made when it is asked for, as reports are far more."""
+        """What a sampler learns of every trial that it may learn from, by number: made when it is asked for, as reports
+        are far more.
+        """
         for number in self._unobserved:
             self._observations[number] = self.trials[number].observation()
         self._unobserved.clear()
-        return self._observations
+        if not self.unseen:
+            return self._observations
+        return [observation for observation in self._observations if observation.number not in self.unseen]
 
     def open_trial(self, number: int, segment: int) -> Trial | None:
-        """The trial, if `segment` is the one that a worker has now."""
+        """The trial, if `segment` is one that a worker has now."""
         if not 0 <= number < len(self.trials):
             return None
         trial = self.trials[number]
-        return trial if trial.segment is not None and trial.segment.index == segment else None
+        open_ones = [one.index for one in (trial.segment, trial.rival) if one is not None]
+        return trial if segment in open_ones else None
 
     # Events.
 
@@ -122,9 +141,11 @@ class Ledger:
             case SegmentEnded(end):
                 self._segment_ended(end)
             case Commanded(command):
-                self._commanded(command)
+                follow(self, command)
             case Ticked(seconds):
                 self.elapsed = seconds
+            case Revised():
+                revise(self, event)
             case StudyEnded():
                 self._study_ended(event)
 
@@ -139,18 +160,28 @@ class Ledger:
             else:
                 self.n_asked += 1
         trial = self.trials[number]
+        trial.heard_at = self.elapsed
+        if trial.segment is not None:
+            trial.rival = segment
+            trial.segments += 1
+            self.changed(trial)
+            return
         if trial.state is TrialState.PAUSED:
             self.scheduler.promote(number)
         trial.state = TrialState.RUNNING
-        self._place(trial)
+        self.place(trial)
         trial.segment = segment
         trial.segments += 1
         if self.closing():
             self.carried = number
-        self._changed(trial)
+        self.changed(trial)
 
     def _reported(self, report: Report) -> None:
         trial = self.trials[report.trial]
+        if trial.rival is not None:  # whoever has reported has the trial
+            trial.segment = trial.rival if report.segment == trial.rival.index else trial.segment
+            trial.rival = None
+        trial.heard_at = self.elapsed
         spent = report.resource - trial.resource
         finite = trial.add(report, self.spec.metric)
         self.units += spent
@@ -159,119 +190,114 @@ class Ledger:
         if not finite:
             failure = Failure(FailureKind.NON_FINITE, _what_is_wrong(report, self.spec))
             trial.decision = Decision.STOP
-            self._move(trial, Happening.NON_FINITE, failure=failure)
+            if self.spec.failures.non_finite == "stop":
+                self.broken = self.broken or _why_broken(trial, failure)
+            self.move(trial, Happening.NON_FINITE, failure=failure)
             return
         loss = trial.loss
         assert loss is not None
         trial.decision = self.scheduler.on_report(trial.number, report.resource, loss)
         self._act_on(trial)
-        self._changed(trial)
+        self.changed(trial)
 
     def _act_on(self, trial: Trial) -> None:
         """Turn the scheduler's decision into a state, unless a person or the budget has the last word."""
         if trial.decision is Decision.STOP:
             complete = trial.resource >= self.scheduler.max_resource
-            self._move(trial, Happening.REACHED_MAX_RESOURCE if complete else Happening.SCHEDULER_STOPPED)
+            self.move(trial, Happening.REACHED_MAX_RESOURCE if complete else Happening.SCHEDULER_STOPPED)
         elif trial.stop_reason:
             trial.decision = Decision.STOP
-            self._move(trial, Happening.PERSON_STOPPED, trial.stop_reason)
+            self.move(trial, Happening.PERSON_STOPPED, trial.stop_reason)
         elif trial.decision is Decision.PAUSE:
-            self._move(trial, Happening.SCHEDULER_PAUSED)
+            self.move(trial, Happening.SCHEDULER_PAUSED, trial.on_hold)
+        elif held := trial.on_hold or self.on_hold:
+            trial.decision = Decision.PAUSE
+            self.move(trial, Happening.SUSPENDED, held)
         elif self.closing() and trial.number != self.carried:
             trial.decision = Decision.PAUSE
-            self._move(trial, Happening.SUSPENDED)
+            self.move(trial, Happening.SUSPENDED)
 
     def _segment_ended(self, end: SegmentEnd) -> None:
         trial = self.trials[end.trial]
+        if trial.rival is not None and end.ending in CUT_SHORT:
+            trial.segment = trial.segment if end.segment == trial.rival.index else trial.rival
+            trial.rival = None
+            return
         match end.ending:
             case Ending.FAILED:
                 assert end.failure is not None
                 self._failed(trial, end.failure)
             case Ending.LOST:
-                trial.workers_lost += 1
-                if trial.workers_lost > MAX_WORKERS_LOST:
-                    message = f"{trial.workers_lost} workers in a row were lost with this trial"
-                    self._move(trial, Happening.FAILED_FOR_GOOD, failure=Failure(FailureKind.WORKER_LOST, message))
-                else:
-                    self._again(trial, Happening.LOST)
+                self._lost(trial, end.failure or Failure(FailureKind.WORKER_LOST, "its worker went away"))
             case Ending.INTERRUPTED:
                 self._again(trial, Happening.LOST)
+            case Ending.RECALLED if trial.stop_reason:
+                self.move(trial, Happening.PERSON_STOPPED, trial.stop_reason)
+            case Ending.RECALLED:
+                self.move(trial, Happening.SUSPENDED, trial.on_hold or self.on_hold)
             case Ending.REACHED | Ending.FINISHED | Ending.STOPPED:
                 self._returned(trial)
 
     def _returned(self, trial: Trial) -> None:
         if trial.stop_reason:
-            self._move(trial, Happening.PERSON_STOPPED, trial.stop_reason)
+            self.move(trial, Happening.PERSON_STOPPED, trial.stop_reason)
         elif trial.best is None:
             message = f"the objective returned without having reported {self.spec.metric.name!r}"
-            self._move(trial, Happening.FAILED_FOR_GOOD, failure=Failure(FailureKind.EXCEPTION, message))
+            self.move(trial, Happening.FAILED_FOR_GOOD, failure=Failure(FailureKind.EXCEPTION, message))
         else:
-            self._move(trial, Happening.RETURNED)
+            self.move(trial, Happening.RETURNED)
 
     def _failed(self, trial: Trial, failure: Failure) -> None:
         if failure.kind is FailureKind.CHECKPOINT and trial.checkpoints:
             self.stale.append(trial.drop_checkpoint())
             self._again(trial, Happening.FAILED_ONCE, failure)
             return
-        trial.n_failures += 1
-        if trial.n_failures <= self.spec.failures.retries and failure.kind is not FailureKind.NON_FINITE:
-            self._again(trial, Happening.FAILED_ONCE, failure)
-        else:
-            self._move(trial, Happening.FAILED_FOR_GOOD, failure=failure)
+        trial.failures[failure.kind] += 1
+        self._consequence(trial, after_failure(trial, failure, self.spec.failures), failure)
+
+    def _lost(self, trial: Trial, failure: Failure) -> None:
+        trial.losses_in_a_row[failure.kind] += 1
+        happening = after_loss(trial, failure, self.spec.failures)
+        if happening is Happening.FAILED_FOR_GOOD:
+            n = trial.losses_in_a_row[failure.kind]
+            failure = replace(failure, message=f"{n} times in a row without a report, {failure.message}")
+        self._consequence(trial, happening, failure)
+
+    def _consequence(self, trial: Trial, happening: Happening, failure: Failure) -> None:
+        match happening:
+            case Happening.FAILED_FOR_GOOD:
+                self.move(trial, happening, failure=failure)
+            case Happening.STOPS_THE_STUDY:
+                self.broken = self.broken or _why_broken(trial, failure)
+                self._again(trial, happening, failure)
+            case _:
+                self._again(trial, happening, None if happening is Happening.LOST else failure)
 
     def _again(self, trial: Trial, happening: Happening, failure: Failure | None = None) -> None:
         if trial.stop_reason:
-            self._move(trial, Happening.PERSON_STOPPED, trial.stop_reason)
+            self.move(trial, Happening.PERSON_STOPPED, trial.stop_reason)
         else:
-            self._move(trial, happening, failure=failure)
-
-    def _commanded(self, command: Command) -> None:
-        match command.kind:
-            case CommandKind.ENQUEUE:
-                assert command.config is not None
-                self.queue.append(self.spec.space.complete(command.config))
-            case CommandKind.EXTEND:
-                self._extend(command)
-            case CommandKind.STOP if command.trial is None:
-                self.stop_reason = f"stopped by {command.author}"
-            case CommandKind.STOP:
-                assert command.trial is not None
-                trial = self.trials[command.trial]
-                trial.stop_reason = f"stopped by {command.author}"
-                if trial.segment is None and not trial.ended:
-                    self._move(trial, Happening.PERSON_STOPPED, trial.stop_reason)
-
-    def _extend(self, command: Command) -> None:
-        self.budget = self.budget.model_copy(update=dict(command.budget or {}))
-        self.ended = None
-        self.goals.lift()
-        self.stop_reason = ""
-        self.carried = None
-        self.forgiven = len(self.trials)
-        for trial in self.trials:
-            if trial.reopens_as is not None:
-                trial.reopen()
-                self._place(trial)
-                self._changed(trial)
+            self.move(trial, happening, failure=failure)
 
     def _study_ended(self, event: StudyEnded) -> None:
         self.ended = event
         for trial in self.trials:
             if trial.state in (TrialState.PAUSED, TrialState.WAITING):
-                self._move(trial, Happening.STUDY_ENDED, event.reason)
+                self.move(trial, Happening.STUDY_ENDED, event.reason, trial.failure)
 
     # Consequences.
 
-    def _move(self, trial: Trial, happening: Happening, reason: str = "", failure: Failure | None = None) -> None:
+    def move(self, trial: Trial, happening: Happening, reason: str = "", failure: Failure | None = None) -> None:
+        """Give the trial the state that `happening` leads to, and tell the scheduler and the goals."""
         trial.become(happening, reason, failure)
-        self._place(trial)
+        self.place(trial)
         if happening in (Happening.NON_FINITE, Happening.FAILED_FOR_GOOD):
             self.scheduler.on_failure(trial.number)
         elif happening in (Happening.RETURNED, Happening.PERSON_STOPPED):
             self.scheduler.on_finish(trial.number)
-        self._changed(trial)
+        self.changed(trial)
 
-    def _place(self, trial: Trial) -> None:
+    def place(self, trial: Trial) -> None:
         """Put the trial among those of its state."""
         places = {TrialState.WAITING: self.waiting, TrialState.PAUSED: self.paused, TrialState.RUNNING: self.running}
         for state, numbers in places.items():
@@ -280,7 +306,8 @@ class Ledger:
             else:
                 numbers.discard(trial.number)
 
-    def _changed(self, trial: Trial) -> None:
+    def changed(self, trial: Trial) -> None:
+        """The trial is not what it was: its row is to be written, and its observation made anew."""
         self.dirty[trial.number] = None
         self.goals.saw(trial)
         self._unobserved.add(trial.number)
@@ -290,6 +317,10 @@ def first_configs(spec: StudySpec) -> list[Config]:
     """What is tried before the sampler is asked: the enqueued configurations, then those believed to be good."""
     configs: list[Config] = [spec.space.complete(config) for config in spec.enqueue]
     return [*configs, *(config for config in believed_configs(spec) if config not in configs)]
+
+
+def _why_broken(trial: Trial, failure: Failure) -> str:
+    return f"stopped by trial {trial.number}, {failure.kind}: {failure.message}"
 
 
 def _what_is_wrong(report: Report, spec: StudySpec) -> str:

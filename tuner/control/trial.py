@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tuner.control.fate import Happening, Lesson, fate
 from tuner.control.kept import best_of
-from tuner.records import Checkpoint, Config, Decision, Failure, Report, Segment, TrialState, TrialSummary
+from tuner.records import Checkpoint, Config, Decision, Failure, FailureKind, Report, Segment, TrialState, TrialSummary
 from tuner.search import Observation
 from tuner.spec import Metric
-
-ENDED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED})
 
 
 @dataclass
@@ -41,14 +40,21 @@ class Trial:
     """resource -> the loss of the report there, for the checkpoints that are kept."""
     segment: Segment | None = None
     """The segment that a worker has now."""
+    rival: Segment | None = None
+    """The same stretch, which another worker has, too: the first of the two to report has the trial."""
+    heard_at: float = 0.0
+    """Seconds of the study when its segment was issued, or last reported."""
     segments: int = 0
     decision: Decision = Decision.CONTINUE
     """The answer to the last report."""
-    n_failures: int = 0
-    workers_lost: int = 0
-    """How many workers were lost since the last report."""
+    failures: Counter[FailureKind] = field(default_factory=Counter)
+    """How often it has failed, by kind."""
+    losses_in_a_row: Counter[FailureKind] = field(default_factory=Counter)
+    """What was lost with it since the last report: workers, nodes, to preemption."""
     stop_reason: str = ""
     """Why a person wants it stopped, if one does."""
+    on_hold: str = ""
+    """Why it does not go on for now: "paused by" a person; "" if it may."""
     failure: Failure | None = None
     reason: str = ""
     reopens_as: TrialState | None = None
@@ -57,12 +63,17 @@ class Trial:
     @property
     def ended(self) -> bool:
         """Whether nothing more will come of it, unless the study is extended."""
-        return self.state in ENDED
+        return self.state.ended
 
     @property
     def loss(self) -> float | None:
         """The loss at the highest resource reached."""
         return self.losses.get(self.resource)
+
+    @property
+    def has_value(self) -> bool:
+        """Whether there is one: a failed trial has none."""
+        return self.state is not TrialState.FAILED and self.best is not None and self.loss is not None
 
     def add(self, report: Report, metric: Metric) -> bool:
         """Take in an accepted report; whether its metric is there and finite."""
@@ -80,7 +91,7 @@ class Trial:
         self.losses[report.resource] = loss
         self.metrics = report.metrics
         self.seconds += report.seconds
-        self.workers_lost = 0
+        self.losses_in_a_row.clear()
         return finite
 
     def thin_out(self, keep: int, *, best: bool) -> list[Checkpoint]:
@@ -107,7 +118,7 @@ class Trial:
         self.state = after.state
         if after.lesson is not Lesson.NOTHING:
             self.lesson = after.lesson
-        self.segment = None
+        self.segment = self.rival = None
         self.reason = reason
         self.failure = failure
         self.reopens_as = before if happening is Happening.STUDY_ENDED else None
@@ -128,7 +139,7 @@ class Trial:
 
     def summary(self, metric: Metric) -> TrialSummary:
         """The trial's row for tables. A failed trial has no value."""
-        worth = self.state is not TrialState.FAILED and self.best is not None and self.loss is not None
+        worth = self.has_value
         return TrialSummary(
             number=self.number,
             state=self.state,

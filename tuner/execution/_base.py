@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 from tuner.control import Nothing
-from tuner.records import Decision, Pace, Report, Segment, SegmentEnd
+from tuner.records import Decision, Pace, Report, Segment, SegmentEnd, Waiting
 from tuner.spec import CheckpointPolicy, Resources, Timeouts
+from tuner.storage import Place
 
-Message = Report | SegmentEnd | Pace
+Aside = Pace | Waiting
+"""What a worker says beside its reports: it decides nothing."""
+
+Message = Report | SegmentEnd | Aside
 
 
 class Driver(Protocol):
@@ -32,6 +35,12 @@ class Driver(Protocol):
         """Let the driver do what is due (clock, commands, heartbeat). To be called every second or so."""
         ...
 
+    def overdue(self) -> Collection[tuple[int, int]]:
+        """The segments (trial, index) that a person wants to rest or end, and that were silent for longer than the
+        grace period: an executor that can end a worker ends theirs, once each is pushed as RECALLED and committed.
+        """
+        ...
+
     def commit(self) -> None:
         """Write down everything said so far."""
         ...
@@ -44,8 +53,8 @@ class Job:
     study: str
     objective: Any
     metric: str
-    folder: Path
-    """The study's own folder: trials' folders and checkpoints are below it."""
+    folder: Place
+    """The study's own place, a folder or the URL of an object store's: trials' files and checkpoints are below it."""
     unit: str = "epoch"
     """What a unit of resource is: "epoch" or "step"."""
     resources: Resources = field(default_factory=Resources)
@@ -53,6 +62,8 @@ class Job:
     timeouts: Timeouts = field(default_factory=Timeouts)
     parallel: int | None = 1
     """The number of workers; None for as many as there is room for."""
+    trials: int | None = None
+    """The trials that the study may start; None where something else ends it."""
 
 
 class Executor(Protocol):
@@ -62,7 +73,8 @@ class Executor(Protocol):
     LOST; a trial's reports arrive in order; a report at a resource of `decide_at`, or at `until` and beyond, waits for
     its decision, and a trial that is told PAUSE or STOP works no more; an objective that fails ends its own segment
     only; what a trial attached arrives with its report, once; an objective that is abandoned ends its segment as FAILED
-    (time-out), and its process; with one worker, all executors give the same trials. KeyboardInterrupt passes through,
+    (time-out), and its process; a segment that is overdue ends as RECALLED, and its worker with it, where workers have
+    processes of their own; with one worker, all executors give the same trials. KeyboardInterrupt passes through,
     after the workers were told to stop.
     """
 
@@ -71,7 +83,9 @@ class Executor(Protocol):
         ...
 
     def run(self, job: Job, driver: Driver) -> None:
-        """Return once the driver has nothing left to hand out. What the driver raises passes through."""
+        """Return once the driver has nothing left to hand out. What the driver raises passes through. It is called
+        again for a study that a person had paused.
+        """
         ...
 
     def close(self) -> None:

@@ -10,11 +10,11 @@ from typing import NoReturn, final
 
 from tuner.control import Nothing
 from tuner.errors import RunFailed
-from tuner.execution._base import Driver, Job
+from tuner.execution._base import Aside, Driver, Job
 from tuner.execution.abandoning import PATIENCE_SECONDS, leave
 from tuner.execution.devices import local_gpus
 from tuner.execution.trial_run import DriverFailed, run_segment
-from tuner.records import Decision, Pace, Report, Segment, SegmentEnd
+from tuner.records import Decision, Report, Segment, SegmentEnd
 
 NAME = "local"
 COMMIT_SECONDS = 0.2
@@ -23,7 +23,9 @@ COMMIT_SECONDS = 0.2
 
 @final
 class LocalExecutor:
-    """Segments one after the other. `resources.isolate` and `timeouts` need a process of their own: use ray."""
+    """Segments one after the other. `resources.isolate` and `timeouts` need a process of their own: use ray. Commands,
+    too, are heard when the objective reports, and not before.
+    """
 
     def check(self, job: Job) -> None:
         """See Executor."""
@@ -71,7 +73,7 @@ class Line:
         self._segment = None if isinstance(segments, Nothing) else segments[0]
         return self._segment
 
-    def send(self, message: Report | Pace, /, *, wait: bool) -> Decision:
+    def send(self, message: Report | Aside, /, *, wait: bool) -> Decision:
         """Take a segment's message; the decision on it."""
         try:
             with self._lock:
@@ -79,10 +81,10 @@ class Line:
         except Exception as error:
             raise DriverFailed(error) from error
 
-    def _passed_on(self, message: Report | Pace, *, wait: bool) -> Decision:
-        if isinstance(message, Pace):
+    def _passed_on(self, message: Report | Aside, *, wait: bool) -> Decision:
+        if not isinstance(message, Report):
             self._driver.push([message])
-            self._driver.tick()  # now, as the first report may be an hour away
+            self._driver.tick()  # now, as the next report may be an hour away
             return Decision.CONTINUE
         self._driver.tick()
         decision = self._driver.push([message])[0]

@@ -7,20 +7,32 @@ import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuner.errors import UserMistake
+from tuner.errors import UserMistake, shown
 
 MAX_METRICS = 1000
 """A report of more metrics than this is refused: it is data, and belongs into a file in `trial.folder`."""
 
 
+MAX_NAME = 200
+"""Characters of a metric's name."""
+
+
 def as_floats(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """A report's metrics. Raises UserMistake for what is no number, and for too many."""
+    """A report's metrics. Raises UserMistake for what is no number, and for too many, or under no good name."""
     if len(metrics) > MAX_METRICS:
         raise UserMistake(
             f"trial.report: {len(metrics)} metrics in one report, {MAX_METRICS} at most",
             hint="Keep arrays as files in trial.folder.",
         )
-    return {name: as_float("trial.report", name, value) for name, value in metrics.items()}
+    return {_checked(name): as_float("trial.report", name, value) for name, value in metrics.items()}
+
+
+def _checked(name: str) -> str:
+    if not name or len(name) > MAX_NAME or not name.isprintable():
+        raise UserMistake(
+            f"trial.report: a metric's name is 1 to {MAX_NAME} characters that can be printed, got {shown(name)}"
+        )
+    return name
 
 
 def as_column(name: str, values: Sequence[Any]) -> tuple[float, ...]:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 import sys
-import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
-from pathlib import Path
-from typing import Any, NoReturn, Protocol, final
+from typing import Any, NoReturn, Protocol, TextIO, final
 
-from tuner.errors import CheckpointError, StopTrial, UserMistake
-from tuner.execution._base import Job
+from tuner.errors import StopTrial
+from tuner.execution._base import Aside, Job
 from tuner.execution.abandoning import Abandon, leave
-from tuner.execution.attachment import Attachment
-from tuner.execution.devices import device_of
-from tuner.execution.failures import failure_of
-from tuner.execution.numbers import as_float, as_floats
+from tuner.execution.of_segment import OfSegment
+from tuner.execution.reporter import Reporter, checked_pace, load_state
+from tuner.execution.room import when_there_is_room
 from tuner.execution.trial_log import LOG_NAME, trial_log
+from tuner.execution.workspace import Workspace, open_workspace
+from tuner.failures import failure_of, printable
 from tuner.objective import CheckpointState
 from tuner.records import (
-    Checkpoint,
     Config,
     Decision,
     Ending,
@@ -32,17 +29,17 @@ from tuner.records import (
     Report,
     Segment,
     SegmentEnd,
+    Waiting,
 )
-from tuner.training.checkpoint import load, save
 
 
 class Send(Protocol):
     """The way out of a segment: takes a report; if `wait`, returns the decision on it, else may return CONTINUE.
 
-    A pace is never waited for.
+    An aside is never waited for.
     """
 
-    def __call__(self, message: Report | Pace, /, *, wait: bool) -> Decision: ...
+    def __call__(self, message: Report | Aside, /, *, wait: bool) -> Decision: ...
 
 
 class DriverFailed(BaseException):
@@ -54,7 +51,7 @@ class DriverFailed(BaseException):
 
 
 @final
-class TrialRun:
+class TrialRun(OfSegment):
     """The `trial` of an objective `(config, trial)`: see tuner.objective.TrialHandle."""
 
     def __init__(
@@ -66,20 +63,11 @@ class TrialRun:
         abandon: Abandon,
         gpus: float,
         state: dict[str, Any] | None,
+        workspace: Workspace,
     ) -> None:
-        self.number = segment.trial
-        self.seed = segment.seed
-        self.start = segment.start
-        self.until = segment.until
-        self.horizon = segment.horizon
-        self.unit = job.unit
+        super().__init__(job, segment, gpus)
         self.checkpoint = state
-        self.folder = trial_folder(job, segment.trial)
-        self.threads = max(1, int(job.resources.cpus))
-        self.device = device_of(gpus)
-        self.gpus = math.ceil(gpus)
-        self.last = segment.start
-        """The last resource reported."""
+        self.folder = workspace.folder
         self.over = False
         """Whether the objective has returned, or raised."""
         self.told = Decision.CONTINUE
@@ -87,8 +75,13 @@ class TrialRun:
         self._segment = segment
         self._send = send
         self._abandon = abandon
-        self._attached = Attachment()
-        self._since = time.perf_counter()
+        self._workspace = workspace
+        self._reporter = Reporter(job, segment, workspace, self._wait_for_room)
+
+    @property
+    def last(self) -> int:
+        """The last resource reported."""
+        return self._reporter.last
 
     def report(
         self,
@@ -101,29 +94,24 @@ class TrialRun:
         """See tuner.objective.TrialHandle."""
         if self.told is not Decision.CONTINUE:
             raise StopTrial(f"the trial was told to {self.told}")
-        resource = self._checked(resource)
-        values = as_floats(metrics)
-        kept = self._keep(resource, checkpoint) if checkpoint is not None else None
-        now = time.perf_counter()
-        seconds = now - self._since
-        report = Report(self.number, self._segment.index, resource, values, seconds, kept, self._attached.take())
-        wait = resource >= self.until or any(self.last < due <= resource for due in self._segment.decide_at)
-        self.told = self._send(report, wait=wait)
-        self.last = resource
-        self._since = time.perf_counter()
+        resource, values = self._reporter.checked(resource, metrics)
+        wait = self._reporter.is_decided(resource)
+        kept = None
+        if checkpoint is not None and self._reporter.is_kept(resource):
+            kept, events = self._reporter.keep(resource, checkpoint)
+            self._reporter.attached.add(None, events)
+        self.told = self._send(self._reporter.report(resource, values, kept), wait=wait)
+        self._reporter.go_on()
         if self.told is not Decision.CONTINUE:
             raise StopTrial(f"the trial was told to {self.told}")
 
     def attach(self, *, curves: Mapping[str, Sequence[float]] | None = None, events: Sequence[str] = ()) -> None:
         """See tuner.objective.TrialHandle. Called again before the report, it lengthens what is there."""
-        self._attached.add(curves, events)
+        self._reporter.attached.add(curves, events)
 
     def pace(self, seconds: float) -> None:
         """See tuner.objective.TrialHandle."""
-        value = as_float("trial.pace", "seconds", seconds)
-        if not (math.isfinite(value) and value >= 0):
-            raise UserMistake(f"trial.pace: seconds must be finite and not negative, got {value}")
-        self._send(Pace(self.number, self._segment.index, value), wait=False)
+        self._send(Pace(self.number, self._segment.index, checked_pace(seconds)), wait=False)
 
     def abandon(self, reason: str) -> NoReturn:
         """See tuner.objective.TrialHandle. Once the objective has returned, it ends the calling thread alone."""
@@ -131,26 +119,13 @@ class TrialRun:
             sys.exit()
         with suppress(OSError), (self.folder / LOG_NAME).open("a", encoding="utf-8", errors="backslashreplace") as log:
             log.write(f"abandoned: {reason}\n")
+        with suppress(OSError):
+            self._workspace.share()
         failure = Failure(FailureKind.TIMEOUT, reason)
         self._abandon(SegmentEnd(self.number, self._segment.index, Ending.FAILED, failure))
 
-    def _checked(self, resource: int) -> int:
-        if isinstance(resource, bool) or not isinstance(resource, numbers.Integral):
-            raise UserMistake(f"trial.report: the resource must be a whole number, got {resource!r}")
-        if resource <= self.last:
-            raise UserMistake(
-                f"trial.report: resource {resource} after {self.last}: it must rise",
-                hint="Go on after trial.start: for epoch in range(trial.start + 1, trial.until + 1).",
-            )
-        return int(resource)
-
-    def _keep(self, resource: int, state: CheckpointState | Callable[[], CheckpointState]) -> Checkpoint | None:
-        every = self._job.checkpoint.every
-        if resource < self.until and resource // every == self.last // every:
-            return None
-        name = f"{resource:09d}-{self._segment.index:03d}.ckpt"
-        size, sha256 = save(state() if callable(state) else state, self.folder / name)
-        return Checkpoint(resource, f"{self.number}/{name}", size, sha256)
+    def _wait_for_room(self, why: str) -> None:
+        self._send(Waiting(self.number, self._segment.index, why), wait=False)
 
 
 def run_segment(
@@ -169,35 +144,36 @@ def run_segment(
     process ends with a message on stderr.
     """
     abandon = partial(leave, job.study) if abandon is None else abandon
-    folder = trial_folder(job, segment.trial)
-    folder.mkdir(parents=True, exist_ok=True)
-    with trial_log(folder, segment, echo=echo):
-        ending, failure = _attempt(job, segment, send, abandon, gpus)
-        if failure is not None:
-            print(failure.details or failure.message)
-        return SegmentEnd(segment.trial, segment.index, ending, failure)
+    failure: Failure | None = None
 
+    def waiting(why: str) -> None:
+        send(Waiting(segment.trial, segment.index, why), wait=False)
 
-def _attempt(job: Job, segment: Segment, send: Send, abandon: Abandon, gpus: float) -> tuple[Ending, Failure | None]:
     try:
-        trial = TrialRun(job, segment, send, abandon=abandon, gpus=gpus, state=_load(job, segment))
+        with ExitStack() as stack:
+            begun = stack.enter_context
+            workspace = when_there_is_room(lambda: begun(open_workspace(job.folder, segment.trial)), waiting)
+            log = when_there_is_room(lambda: begun(trial_log(workspace.folder, segment, echo=echo)), waiting)
+            ending, failure = _attempt(job, segment, send, abandon, gpus, workspace, log)
+    except OSError as error:  # what the trial wrote cannot be put, or taken to the object store
+        ending, failure = Ending.FAILED, failure or failure_of(error)
+    return SegmentEnd(segment.trial, segment.index, ending, failure)
+
+
+def _attempt(
+    job: Job, segment: Segment, send: Send, abandon: Abandon, gpus: float, workspace: Workspace, log: TextIO
+) -> tuple[Ending, Failure | None]:
+    try:
+        state = load_state(job, segment)
+        trial = TrialRun(job, segment, send, abandon=abandon, gpus=gpus, state=state, workspace=workspace)
         return _run(job, segment.config, trial), None
     except (KeyboardInterrupt, DriverFailed):
         raise
-    except CheckpointError as error:  # it cannot be read, or the trainer cannot go on from it
-        return Ending.FAILED, Failure(FailureKind.CHECKPOINT, str(error))
     except BaseException as error:  # noqa: BLE001 (whatever the objective lets out is its failure, not ours)
-        return Ending.FAILED, failure_of(error)
-
-
-def trial_folder(job: Job, trial: int) -> Path:
-    """Where a trial keeps its log, its checkpoints and what else it writes."""
-    return job.folder / str(trial)
-
-
-def _load(job: Job, segment: Segment) -> dict[str, Any] | None:
-    kept = segment.checkpoint
-    return None if kept is None else load(job.folder / kept.path, sha256=kept.sha256, size=kept.size)
+        failure = failure_of(error)
+        print(failure.details or failure.message)
+        log.write(printable("\nThe same, with every line:\n" + "".join(traceback.format_exception(error))))
+        return (Ending.LOST if failure.kind.of_machines else Ending.FAILED), failure
 
 
 def _run(job: Job, config: Config, trial: TrialRun) -> Ending:

@@ -38,6 +38,7 @@ def of_figure(name: str, axis: Axis, most: int = 5) -> dict[str, Any]:
         "range": [low, high],
         "type": "linear",
         "zeroline": False,
+        "automargin": True,
     }
 
 

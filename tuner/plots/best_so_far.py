@@ -6,12 +6,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from tuner.plots.style import GREY, STATE_COLOURS, STATE_SYMBOLS, figure, plain
-from tuner.plots.thinning import spread
+from tuner.plots.thinning import MOST_MARKS, spread
 from tuner.records import TrialState
 
 LINE = "#0072B2"
-MOST = 2_000
-"""So many trials are drawn."""
 
 
 def best_so_far_figure(
@@ -19,17 +17,17 @@ def best_so_far_figure(
 ) -> go.Figure:
     """The tables of tuner.analysis.best_so_far: the incumbent as steps, and a mark for every trial's value.
 
-    `x` is the axis' title, `metric` a name. Of more than MOST trials that many are drawn, spread evenly over their
-    values: the legend says so.
+    `x` is the axis' title, `metric` a name. Of more than MOST_MARKS trials that many are drawn, spread evenly over
+    their values: the legend says so.
     """
     drawn = figure(x, plain(metric), log_x=log_x, log_y=log_y, height=400)
-    shown = spread(ends, "value", MOST)
+    shown = spread(ends, "value", MOST_MARKS)
     left_out = f" ({len(shown):,} of {len(ends):,} drawn)" if len(shown) < len(ends) else ""
     for kind in TrialState:
         rows = shown[shown["state"] == kind.value]
         if rows.empty:
             continue
-        drawn.add_scattergl(
+        drawn.add_scatter(
             x=rows["spent"],
             y=rows["value"],
             mode="markers",

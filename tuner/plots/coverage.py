@@ -51,7 +51,12 @@ def coverage_figure(table: pd.DataFrame) -> go.Figure:
         showlegend=False,
     )
     drawn.update_yaxes(
-        title_text="", type="category", showgrid=False, categoryorder="array", categoryarray=[*map(plain, names[::-1])]
+        title_text="",
+        type="category",
+        automargin=True,
+        showgrid=False,
+        categoryorder="array",
+        categoryarray=[*map(plain, names[::-1])],
     )
     drawn.update_xaxes(range=[0, 1])
     drawn.update_layout(barmode="overlay", margin={"t": 16})

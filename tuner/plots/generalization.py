@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike
 
 from tuner.plots.axes import drawn_at, of_figure
 from tuner.plots.style import GREY, PALETTE, SCALE, WARNING, colour, dash, figure, plain, translucent
-from tuner.plots.thinning import spread
+from tuner.plots.thinning import MOST_MARKS, spread
 from tuner.space import Axis, Choice
-
-MOST = 3_000
-"""So many trials are drawn; the front always is."""
-
-MANY = 1_000
-"""Above so many points a picture is drawn by WebGL, which is slow to begin with."""
 
 _TRIAL = "trial %{customdata[0]} at %{customdata[1]}"
 
@@ -26,14 +17,13 @@ _TRIAL = "trial %{customdata[0]} at %{customdata[1]}"
 def gaps_figure(table: pd.DataFrame, unit: str) -> go.Figure:
     """The table of tuner.analysis.generalization: a point per trial, and the Pareto front as a line.
 
-    Of more than MOST trials those that are drawn are spread evenly over the gaps.
+    Of more than MOST_MARKS trials those that are drawn are spread evenly over the gaps.
     """
     drawn = figure("val_loss", "gap (val_loss - train_eval_loss)", height=460)
     front = table[table["front"]].sort_values(["val_loss", "gap"])
-    others = spread(table[~table["front"]], "gap", MOST)
+    others = spread(table[~table["front"]], "gap", MOST_MARKS)
     for rows, name, size, shade in ((others, "trials", 7, 0.8), (front, "Pareto front", 10, 1.0)):
-        _points(
-            drawn,
+        drawn.add_scatter(
             x=rows["val_loss"],
             y=rows["gap"],
             mode="lines+markers" if rows is front else "markers",
@@ -48,24 +38,18 @@ def gaps_figure(table: pd.DataFrame, unit: str) -> go.Figure:
     return drawn
 
 
-def _points(drawn: go.Figure, *, x: ArrayLike, **options: Any) -> None:
-    add = drawn.add_scattergl if np.size(x) > MANY else drawn.add_scatter
-    add(x=x, **options)
-
-
 def gap_along_figure(table: pd.DataFrame, name: str, axis: Axis, unit: str) -> go.Figure:
     """The table `gap_along` of tuner.analysis.generalization: a point per trial, in the shade of its val_loss's rank.
 
     Points of a choice are spread sideways, so that they can be told apart.
     """
-    shown = spread(table, "gap", MOST)
+    shown = spread(table, "gap", MOST_MARKS)
     drawn = figure("", "gap (val_loss - train_eval_loss)", height=380)
     places = shown["position"].map(drawn_at).to_numpy(np.float64)
     if isinstance(axis, Choice):  # the same way each time: a golden-ratio sequence by the trial's number
         places = places + 0.5 * (shown["trial"].to_numpy() * 0.618034 % 1 - 0.5)
     bar = {"title": {"text": "val_loss,<br>rank"}, "tickvals": [0, 1], "ticktext": ["best", "worst"], "thickness": 12}
-    _points(
-        drawn,
+    drawn.add_scatter(
         x=places,
         y=shown["gap"],
         mode="markers",
@@ -128,11 +112,10 @@ def learning_curves_figure(table: pd.DataFrame, trial: int, unit: str, onset: fl
 
 def sharpness_figure(table: pd.DataFrame, unit: str) -> go.Figure:
     """Batch size against sharpness in the colour of the gap: rows of tuner.analysis.generalization that have both."""
-    shown = spread(table, "sharpness", MOST)
+    shown = spread(table, "sharpness", MOST_MARKS)
     sizes = sorted(shown["batch_size"].unique().tolist())
     drawn = figure("batch_size [samples]", "sharpness [loss]", log_x=True, height=380)
-    _points(
-        drawn,
+    drawn.add_scatter(
         x=shown["batch_size"],
         y=shown["sharpness"],
         mode="markers",

@@ -40,7 +40,7 @@ def importances_figure(table: pd.DataFrame) -> go.Figure:
         hovertemplate="chance alone: up to %{x:.2f} in 19 of 20 shuffles<extra></extra>",
         name="chance alone stays below this",
     )
-    drawn.update_yaxes(autorange="reversed", title_text="", type="category", showgrid=False)
+    drawn.update_yaxes(autorange="reversed", title_text="", type="category", automargin=True, showgrid=False)
     drawn.update_xaxes(range=[0, min(1.05, 1.1 * float(table[["high", "chance"]].to_numpy().max()))])
     drawn.update_layout(legend={"y": 1.02, "yanchor": "bottom"}, margin={"t": 40}, bargap=0.3)
     return drawn

@@ -25,6 +25,7 @@ from tuner.analysis.importances import importances
 from tuner.analysis.rungs import rung_values, rungs_table
 from tuner.analysis.scales import suits_log
 from tuner.analysis.slices import parallel, slices
+from tuner.analysis.stragglers import stragglers, with_paces
 from tuner.analysis.stretches import Stretches, remarks_along
 from tuner.analysis.timeline import merged, timeline, workers
 from tuner.errors import UserMistake
@@ -115,10 +116,11 @@ def plot_rungs(study: Viewed | StudyView, bracket: int = 0) -> Figure:
 
 
 def plot_timeline(study: Viewed | StudyView) -> Figure:
-    """Which worker ran what, and when it was idle."""
+    """Which worker ran what, when it was idle, and whether it is slow."""
     view = _view(study)
     segments = _some(timeline(view), "no segment has been given to a worker yet")
-    return timeline_figure(merged(segments)[0], workers(segments), view.spec.scheduler.unit)
+    each = with_paces(workers(segments), stragglers(view))
+    return timeline_figure(merged(segments)[0], each, view.spec.scheduler.unit)
 
 
 def plot_parallel_coordinates(study: Viewed | StudyView) -> Figure:

@@ -36,7 +36,7 @@ def panels_layout(
     between = 62 if legends else 44
     total = rows * height + (rows - 1) * between
     layout: dict[str, Any] = {**BARE, "height": total + 100}
-    layout["margin"] = {"l": 64, "r": 16, "t": 40 if legends else 24, "b": 56}
+    layout["margin"] = {"l": 76, "r": 16, "t": 40 if legends else 24, "b": 56}
     for place, title in enumerate(y):
         row, column = divmod(place, columns)
         top = 1 - row * (height + between) / total

@@ -11,10 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from tuner.plots.style import GREY, figure, plain, translucent
-from tuner.plots.thinning import spread
-
-MOST: Final = 3_000
-"""So many marks are drawn."""
+from tuner.plots.thinning import MOST_MARKS, spread
 
 LINES: Final = 300
 """So many trials have a line from rung to rung: those that came furthest."""
@@ -33,7 +30,8 @@ LOOKS: Final = {
 def rungs_figure(values: pd.DataFrame, table: pd.DataFrame, unit: str, metric: str, *, log_y: bool) -> go.Figure:
     """The tables of tuner.analysis.rungs, of one bracket: a column of marks per rung, the rung's counts below it.
 
-    What is not finite cannot be drawn. Of more than MOST marks that many are drawn, spread over each rung's values.
+    What is not finite cannot be drawn. Of more than MOST_MARKS marks that many are drawn, spread over each rung's
+    values.
     """
     rungs = table["rung"].tolist()
     drawn = figure(f"rung [{plain(unit)}s]", plain(metric), log_y=log_y, height=440)
@@ -47,7 +45,7 @@ def rungs_figure(values: pd.DataFrame, table: pd.DataFrame, unit: str, metric: s
     for fate, (colour, symbol) in LOOKS.items():
         rows = shown[shown["fate"] == fate]
         if len(rows):
-            drawn.add_scattergl(
+            drawn.add_scatter(
                 x=rows["x"],
                 y=rows["value"],
                 mode="markers",
@@ -84,9 +82,9 @@ def _places(values: pd.DataFrame, rungs: list[int]) -> npt.NDArray[np.float64]:
 
 
 def _thin(values: pd.DataFrame) -> pd.DataFrame:
-    if len(values) <= MOST:
+    if len(values) <= MOST_MARKS:
         return values
-    share = MOST / len(values)
+    share = MOST_MARKS / len(values)
     return pd.concat([spread(rows, "value", max(int(len(rows) * share), 50)) for _, rows in values.groupby("rung")])
 
 

@@ -45,7 +45,7 @@ def _layout(names: list[str], space: SearchSpace, metric: str, unit: str, most: 
     layout: dict[str, Any] = {
         **BARE,
         "height": total + 24,
-        "margin": {"l": 64, "r": 16, "t": 16, "b": 12},
+        "margin": {"l": 76, "r": 16, "t": 16, "b": 12},
         "showlegend": False,
         "coloraxis": {"colorscale": SCALE, "cmin": 0, "cmax": most, "colorbar": bar},
     }

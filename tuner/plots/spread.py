@@ -11,10 +11,8 @@ from plotly.subplots import make_subplots
 
 from tuner.plots.axes import drawn_at, of_figure
 from tuner.plots.style import figure, plain, translucent
+from tuner.plots.thinning import MOST_MARKS, spread
 from tuner.space import Axis, Choice, SearchSpace
-
-MANY = 2_000
-"""Above so many points a plane is drawn by WebGL, which is slow to begin with."""
 
 MOST = 4
 """Panels of a plane side by side."""
@@ -62,8 +60,10 @@ def plane_figure(
 ) -> go.Figure:
     """The table `samples` of tuner.analysis.spread in the plane of two axes, a panel per method.
 
-    A larger point was trained further, of `max_resource` units. Rows that do not have one of the axes are left out.
+    A larger point was trained further, of `max_resource` units. Rows that do not have one of the axes are left out. Of
+    more than MOST_MARKS rows that many are drawn, spread evenly over the trials.
     """
+    table = spread(table, "trial", MOST_MARKS)
     methods = list(dict.fromkeys(table["method"]))
     n_columns = min(len(methods), MOST)
     n_rows = -(-len(methods) // n_columns)
@@ -79,8 +79,7 @@ def plane_figure(
     for place, method in enumerate(methods):
         row, column = divmod(place, n_columns)
         points = table[(table["method"] == method) & table[f"config.{x}"].notna() & table[f"config.{y}"].notna()]
-        add = drawn.add_scattergl if len(table) > MANY else drawn.add_scatter
-        add(
+        drawn.add_scatter(
             x=points[f"config.{x}"].map(drawn_at),
             y=points[f"config.{y}"].map(drawn_at),
             mode="markers",

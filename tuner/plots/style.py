@@ -81,7 +81,7 @@ def figure(x: str, y: str, *, log_x: bool = False, log_y: bool = False, height: 
     made = go.Figure()
     made.update_layout(
         height=height,
-        margin={"l": 64, "r": 16, "t": 24, "b": 48},
+        margin={"l": 76, "r": 16, "t": 24, "b": 48},
         **BARE,
         legend={"orientation": "h", "y": -0.2, "x": 0, "yanchor": "top"},
     )
@@ -91,7 +91,11 @@ def figure(x: str, y: str, *, log_x: bool = False, log_y: bool = False, height: 
 
 
 def axis(*, log: bool) -> dict[str, object]:
-    """How an axis looks, whatever is along it."""
+    """How an axis looks, whatever is along it.
+
+    Numbers fit the margins that a figure has; only an axis of words should ask for `automargin`, as Plotly then draws
+    the figure again until everything fits. Nor are numbers hidden that reach over an axis' end, which takes as long.
+    """
     grid = translucent(GREY, 0.25)
     lines = {"gridcolor": grid, "zerolinecolor": grid, "linecolor": translucent(GREY, 0.6), "showline": True}
-    return {"type": "log" if log else "linear", "automargin": True, "exponentformat": "power", **lines}
+    return {"type": "log" if log else "linear", "ticklabeloverflow": "allow", "exponentformat": "power", **lines}

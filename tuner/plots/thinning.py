@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import pandas as pd
+
+MOST_MARKS: Final = 400
+"""So many marks a figure draws. They are SVG: a mark takes a browser 0.3 to 0.5 ms; without a graphics card WebGL
+takes half a second before its first one.
+"""
 
 
 def spread(table: pd.DataFrame, column: str, most: int) -> pd.DataFrame:

@@ -13,6 +13,7 @@ LOOKS: Final = {
     "failed": ("x", "failed"),
     "lost": ("/", "worker went away"),
     "interrupted": ("/", "worker went away, or study interrupted"),
+    "recalled": ("/", "stopped or paused by a person, and silent"),
     "running": (".", "running"),
 }
 """The pattern of what did not end with a decision, and what the legend calls it."""
@@ -25,7 +26,8 @@ def timeline_figure(table: pd.DataFrame, workers: pd.DataFrame, unit: str) -> go
     """The tables of tuner.analysis.timeline (`merged` and `workers`).
 
     A bar has its trial's colour; one in which several segments were merged is grey. What failed, was cut short or
-    still runs has a pattern. A lane's label states the share of its time in which the worker was idle.
+    still runs has a pattern. A lane's label states the share of its time in which the worker was idle, and how many
+    times as long as others it takes, if `workers` has a column `slow` (and `factor`) that is true for it.
     """
     names = workers["worker"].tolist()
     drawn = figure("seconds of running [s]", "worker (idle share)", height=150 + LANE * max(len(names), 2))
@@ -54,10 +56,11 @@ def timeline_figure(table: pd.DataFrame, workers: pd.DataFrame, unit: str) -> go
     drawn.update_layout(barmode="overlay", showlegend=len(drawn.data) > 1)
     drawn.update_yaxes(
         type="category",
+        automargin=True,
         autorange="reversed",
         showgrid=False,
         tickvals=list(map(plain, names)),
-        ticktext=[_lane(name, idle) for name, idle in zip(names, workers["idle"], strict=True)],
+        ticktext=[_lane(*row) for row in zip(names, workers["idle"], _slower(workers), strict=True)],
     )
     return drawn
 
@@ -66,8 +69,17 @@ def _kind(table: pd.DataFrame) -> pd.Series[str]:
     return table["ending"].where(table["ending"].isin(list(LOOKS)), "segment")
 
 
-def _lane(name: str, idle: float) -> str:
-    return plain(name) if idle != idle else f"{plain(name)} ({idle:.0%} idle)"  # NaN: nothing can be said
+def _slower(workers: pd.DataFrame) -> list[str]:
+    """What is said of slow workers; empty for the others."""
+    if "slow" not in workers:
+        return [""] * len(workers)
+    told = zip(workers["slow"], workers["factor"], strict=True)
+    return [f"takes {factor:.1f} times as long" if slow else "" for slow, factor in told]
+
+
+def _lane(name: str, idle: float, slower: str) -> str:
+    said = [*([] if idle != idle else [f"{idle:.0%} idle"]), *([slower] if slower else [])]  # NaN: nothing can be said
+    return f"{plain(name)} ({', '.join(said)})" if said else plain(name)
 
 
 def _words(rows: pd.DataFrame, unit: str) -> list[str]:

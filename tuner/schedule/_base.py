@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,8 +60,10 @@ class Scheduler(Protocol):
         """The trial is over without a failure (it finished early, or a person stopped it): never to go on."""
         ...
 
-    def promotable(self) -> Stretch | None:
-        """The paused trial that should go on now, if any: the highest rung first, the best loss first."""
+    def promotable(self, but: Collection[int] = ()) -> Stretch | None:
+        """The paused trial that should go on now, if any: the highest rung first, the best loss first. `but` are trials
+        that are kept from it; they stand on their rungs as before.
+        """
         ...
 
     def promote(self, trial: int) -> Stretch:

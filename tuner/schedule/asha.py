@@ -8,6 +8,7 @@ while it is among the best 1/η of its rung so far, as in Ray Tune and in Syne T
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from heapq import heappop, heappush
 from typing import final
 
@@ -63,8 +64,8 @@ class PromotingASHA:
     def on_finish(self, trial: int) -> None:
         self._leave(trial)
 
-    def promotable(self) -> Stretch | None:
-        leader = self.leader()
+    def promotable(self, but: Collection[int] = ()) -> Stretch | None:
+        leader = self.leader(but)
         return None if leader is None else self.stretch(leader[2])
 
     def promote(self, trial: int) -> Stretch:
@@ -77,7 +78,7 @@ class PromotingASHA:
         self._ladder.target(trial)
         return self._ladder.resources
 
-    def leader(self) -> Standing | None:
+    def leader(self, but: Collection[int] = ()) -> Standing | None:
         """The trial that `promotable` names.
 
         Only the best that waits at a rung is looked at: if it is not among the best floor(n/η), none that waits is.
@@ -86,11 +87,19 @@ class PromotingASHA:
             rung, waiting = self._ladder.rungs[index], self._waiting[index]
             while waiting and self._paused.get(waiting[0][1]) != index:
                 heappop(waiting)
-            if waiting:
-                loss, trial = waiting[0]
+            best = self._best(index, but)
+            if best is not None:
+                loss, trial = best
                 if rung.rank(trial) < len(rung) // self._reduction_factor:
                     return (-rung.resource, loss, trial)
         return None
+
+    def _best(self, index: int, but: Collection[int]) -> tuple[float, int] | None:
+        """The best of all that wait at a rung, less those of `but`. The heap's first does wait there."""
+        if not but:
+            return next(iter(self._waiting[index]), None)
+        there = (one for one in self._waiting[index] if self._paused.get(one[1]) == index and one[1] not in but)
+        return min(there, default=None)
 
     def _leave(self, trial: int) -> None:
         self._paused.pop(trial, None)
@@ -132,7 +141,7 @@ class StoppingASHA:
     def on_finish(self, trial: int) -> None:
         self._ladder.end(trial)
 
-    def promotable(self) -> Stretch | None:
+    def promotable(self, but: Collection[int] = ()) -> Stretch | None:  # noqa: ARG002 (a Scheduler's)
         return None
 
     def promote(self, trial: int) -> Stretch:
@@ -142,7 +151,7 @@ class StoppingASHA:
         self._ladder.target(trial)
         return self._ladder.resources
 
-    def leader(self) -> Standing | None:
+    def leader(self, but: Collection[int] = ()) -> Standing | None:  # noqa: ARG002 (as PromotingASHA's)
         """None: nothing is paused."""
         return None
 

@@ -6,7 +6,7 @@ JMLR 18 (2018), Algorithm 1, run asynchronously as in Li et al., MLSys 2020, §3
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import final
 
 from tuner.records import Decision
@@ -74,12 +74,12 @@ class AsyncHyperband:
     def on_finish(self, trial: int) -> None:
         self._bracket(trial).on_finish(trial)
 
-    def promotable(self) -> Stretch | None:
-        leaders = [leader for bracket in self._brackets if (leader := bracket.leader()) is not None]
+    def promotable(self, but: Collection[int] = ()) -> Stretch | None:
+        leaders = [leader for bracket in self._brackets if (leader := bracket.leader(but)) is not None]
         if not leaders:
             return None
         _, _, trial = min(leaders)
-        return self._bracket(trial).promotable()
+        return self._bracket(trial).stretch(trial)
 
     def promote(self, trial: int) -> Stretch:
         return self._bracket(trial).promote(trial)

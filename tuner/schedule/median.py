@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right, insort
+from collections.abc import Collection
 from typing import final
 
 from tuner.records import Decision
@@ -83,7 +84,7 @@ class MedianStopping:
     def on_finish(self, trial: int) -> None:
         self._curves[trial].over = True
 
-    def promotable(self) -> Stretch | None:
+    def promotable(self, but: Collection[int] = ()) -> Stretch | None:  # noqa: ARG002 (a Scheduler's)
         return None
 
     def promote(self, trial: int) -> Stretch:

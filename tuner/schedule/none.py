@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import final
 
 from tuner.records import Decision
@@ -37,7 +38,7 @@ class FullLength:
     def on_finish(self, trial: int) -> None:
         self._over[trial] |= True
 
-    def promotable(self) -> Stretch | None:
+    def promotable(self, but: Collection[int] = ()) -> Stretch | None:  # noqa: ARG002 (a Scheduler's)
         return None
 
     def promote(self, trial: int) -> Stretch:

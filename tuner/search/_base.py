@@ -30,13 +30,15 @@ class Sampler(Protocol):
 
     The contract (tests/contracts/): proposals lie in the space; the same arguments give the same proposals, in another
     process too; no proposal equals an open trial's configuration, nor another proposal of the same ask, while there is
-    another left to propose.
+    another left to propose; a shorter ask gives the beginning of a longer one. Whether `ask(n)` is what n asks of one
+    would be, each after a trial more that is open, is the sampler's affair: one with a dear model shares it in an ask.
     """
 
     def ask(self, history: Sequence[Observation], first: int, count: int) -> list[Config]:
         """`count` configurations, the `first`-th of the study and on; fewer when the sampler is exhausted.
 
-        `history` holds every trial so far, by number; the n-th ask draws from a generator seeded by (seed, n).
+        `history` holds the trials so far, by number, less those that say nothing of the space as it was revised; the
+        n-th ask draws from a generator seeded by (seed, n).
         """
         ...
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from tuner.records import Config
 from tuner.search._base import Observation
+from tuner.search.judging import Judge
 from tuner.search.keys import PerConfig
-from tuner.search.levels import Judgement, Standing, judge
+from tuner.search.levels import Judgement, Standing
 from tuner.seeds import derive_seed
 from tuner.space import Choice, SearchSpace
 
@@ -44,7 +45,7 @@ class CmaesProposer:
     def __init__(self, space: SearchSpace, seed: int, by_level: bool) -> None:
         self._space = space
         self._seed = seed
-        self._by_level = by_level
+        self._judge = Judge(len(space), by_level)
         self._axes = [index for index, axis in enumerate(space.values()) if not isinstance(axis, Choice)]
         self._n_dims = max(len(self._axes), 2)  # the library wants two; the second then means nothing
         self._places = PerConfig(self._place)
@@ -69,7 +70,7 @@ class CmaesProposer:
         return [units[index] if names[index] in config else None for index in self._axes]
 
     def _generations(self, history: Sequence[Observation]) -> list[list[tuple[list[float | None], int]]]:
-        judgements = judge(history, len(self._space), self._by_level) or []
+        judgements = self._judge(history) or []
         judged: list[tuple[list[float | None], Judgement]] = [
             (place, judgement)
             for place, judgement in zip(self._places(history), judgements, strict=False)

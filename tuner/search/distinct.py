@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 
 from tuner.records import Config, Value
 from tuner.search._base import Observation
+from tuner.search.batches import Batch, Proposer, batch_of
 from tuner.search.keys import Key, PerConfig, config_key
 from tuner.search.points import Points, all_points
 from tuner.seeds import derive_seed
 from tuner.space import SearchSpace
-
-
-class Proposer(Protocol):
-    """Proposes one configuration, free to repeat itself. Deterministic in its arguments."""
-
-    def propose(self, history: Sequence[Observation], n: int, attempt: int) -> Config:
-        """The n-th configuration of the study, at the `attempt`-th try (0 is the first)."""
-        ...
 
 
 @runtime_checkable
@@ -38,8 +31,9 @@ class DistinctSampler:
     In this order, until a configuration is new: the proposer's `attempts` tries; `RANDOM_TRIES` uniform draws; any
     point left of a space of at most `MOST_POINTS` points. When every point of the space was tried, one that is not open
     now; when all are open, the proposer's first. Later proposals of one ask see the earlier ones as open trials, so
-    `ask(n)` gives what n asks of one would. Who goes on is left to the scheduler, unless the proposer is a `Promoter`,
-    or what it wraps, which is `inner` then.
+    `ask(n)` gives what n asks of one would; where a proposer makes its own batches (`Batching`), about what they would,
+    and a shorter ask still gives the beginning of a longer one. Who goes on is left to the scheduler, unless the
+    proposer is a `Promoter`, or what it wraps, which is `inner` then.
     """
 
     def __init__(
@@ -61,18 +55,20 @@ class DistinctSampler:
         self._remainder = _Remainder(space)
 
     def ask(self, history: Sequence[Observation], first: int, count: int) -> list[Config]:
-        seen = list(history)
         keys = self._keys(history)
+        taken: list[Key] = []
         tried = set(keys)
-        is_open = {key for key, observation in zip(keys, history, strict=True) if observation.open}
-        number = max((observation.number for observation in history), default=-1) + 1
+
+        def is_open() -> set[Key]:
+            return {*taken, *(key for key, observation in zip(keys, history, strict=True) if observation.open)}
+
+        batch = batch_of(self._proposer, history)
         proposals: list[Config] = []
-        for index in range(count):
-            config = self._next(seen, first + index, tried, is_open)
-            key = config_key(self._space, config)
-            tried.add(key)
-            is_open.add(key)
-            seen.append(Observation(number + index, config, open=True))
+        for n in range(first, first + count):
+            config = self._next(batch, n, tried, is_open)
+            batch.take(config)
+            taken.append(config_key(self._space, config))
+            tried.add(taken[-1])
             proposals.append(config)
         return proposals
 
@@ -82,10 +78,10 @@ class DistinctSampler:
     def size(self) -> int | None:
         return None
 
-    def _next(self, seen: Sequence[Observation], n: int, tried: set[Key], is_open: set[Key]) -> Config:
+    def _next(self, batch: Batch, n: int, tried: set[Key], is_open: Callable[[], set[Key]]) -> Config:
         first: Config | None = None
         for attempt in range(self._attempts):
-            config = self._proposer.propose(seen, n, attempt)
+            config = batch.propose(n, attempt)
             if config_key(self._space, config) not in tried:
                 return config
             first = first or config
@@ -95,7 +91,7 @@ class DistinctSampler:
                 return config
         assert first is not None
         rng = np.random.default_rng(derive_seed(self._seed, "remainder", n))
-        return self._remainder.draw(tried, rng) or self._remainder.draw(is_open, rng) or first
+        return self._remainder.draw(tried, rng) or self._remainder.draw(is_open(), rng) or first
 
 
 RANDOM_TRIES = 16

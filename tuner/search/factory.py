@@ -8,7 +8,7 @@ from tuner.search._base import Sampler
 from tuner.spec import StudySpec
 
 if TYPE_CHECKING:
-    from tuner.search.distinct import Proposer
+    from tuner.search.batches import Proposer
 
 RANDOM_SHARE = 0.2
 """Share of a model's proposals that are random where a scheduler compares trials with one another: clustered

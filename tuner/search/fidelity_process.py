@@ -27,6 +27,7 @@ SQRT5 = 5**0.5
 AVERAGE_REACH = 0.7
 """How far along t the average curve m is correlated: it is learned from every trial, so it need not be fitted."""
 JITTER = 1e-6
+LEAST_VARIANCE = 1e-9
 STEPS = 20
 """Steps of L-BFGS at most. It starts at the prior's mode, and what is gained after them is little."""
 
@@ -95,8 +96,10 @@ class Hyperparameters:
 def kernel(a: Points, b: Points, by: Hyperparameters) -> Array:
     """The covariance (n, m) of y at `a` and `b`, without noise."""
     reach_f, reach_g, m, f, g, _ = by.others
-    at_one = len(b) > 0 and bool((b.t == b.t[0]).all())  # then what depends on t alone is one column
-    apart = np.abs(a.t[:, None] - (b.t[:1] if at_one else b.t)[None, :])
+    if len(b) > 0 and bool((b.t == b.t[0]).all()):  # then what depends on t alone is one column
+        apart, spread = np.abs(a.t[:, None] - b.t[None, :1]), slice(None)
+    else:  # many points at few resources: exponentials are dear
+        apart, spread = _apart(a.t, b.t)
     u, v = a.x / by.lengths, b.x / by.lengths
     squares = np.maximum((u * u).sum(1)[:, None] + (v * v).sum(1)[None, :] - 2 * u @ v.T, 1e-12)
     r = SQRT5 * np.sqrt(squares)
@@ -105,39 +108,61 @@ def kernel(a: Points, b: Points, by: Hyperparameters) -> Array:
     squares += r
     squares += 1
     covariance *= squares
-    covariance *= f * np.exp(-apart / reach_f)
-    covariance += m * np.exp(-apart / AVERAGE_REACH)
+    covariance *= f * np.exp(-apart / reach_f)[spread]
+    covariance += m * np.exp(-apart / AVERAGE_REACH)[spread]
     if (b.trial >= 0).any():
         own = (a.trial[:, None] == b.trial[None, :]) & (a.trial >= 0)[:, None]
-        covariance += own * (g * np.exp(-apart / reach_g))
+        covariance += own * (g * np.exp(-apart / reach_g)[spread])
     return np.asarray(covariance)
+
+
+def _apart(a: Array, b: Array) -> tuple[Array, Any]:
+    """How far the different values of `a` and of `b` are apart, and the index that spreads this over all pairs."""
+    (values, rows), (others, columns) = np.unique(a, return_inverse=True), np.unique(b, return_inverse=True)
+    return np.abs(values[:, None] - others[None, :]), np.ix_(rows, columns)
 
 
 class FidelityProcess:
     """The process, given losses `y` (about standardised) at `points`."""
 
     def __init__(self, by: Hyperparameters, points: Points, y: Array) -> None:
-        self._by = by
-        self._points = points
+        self.by = by
+        self.points = points
+        self.y = y
         covariance = kernel(points, points, by)
         covariance[np.diag_indices(len(points))] += by.others[-1] + JITTER
         self._factor = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
-        self._y = y
         self._whitened = _solve(self._factor, y)
 
     def fitted(self) -> Array:
         """The mean at the process's own points, without their noise: y - (ε + jitter) · (K + ε + jitter)⁻¹ y."""
         weights = solve_triangular(self._factor, self._whitened, lower=True, trans="T", check_finite=False)
-        return np.asarray(self._y - (self._by.others[-1] + JITTER) * weights)
+        return np.asarray(self.y - (self.by.others[-1] + JITTER) * weights)
 
     def predict(self, at: Points) -> tuple[Array, Array]:
         """Mean and variance of y at some points, as far as they can be foretold: without noise, and without what will
         be a new trial's own, which is no reason to choose one.
         """
-        projected = _solve(self._factor, kernel(self._points, at, self._by))
-        _, _, m, f, g, _ = self._by.others
+        return self.moments(at, self.projected(at))
+
+    def expecting(self, points: Points) -> FidelityProcess:
+        """The process, given as well that the losses at `points` are as it expects them; made anew, to the last bit as
+        if they had been there from the start. A `Believer` is as good and quicker, but for rounding.
+        """
+        if not len(points):
+            return self
+        expected, _ = self.predict(points)
+        return FidelityProcess(self.by, self.points + points, np.concatenate([self.y, expected]))
+
+    def projected(self, at: Points) -> Array:
+        """L⁻¹ k(points, at) (n, m), where L is the lower Cholesky factor of the points' covariance with noise."""
+        return _solve(self._factor, kernel(self.points, at, self.by))
+
+    def moments(self, at: Points, projected: Array) -> tuple[Array, Array]:
+        """What `predict` tells, of what is `projected` there."""
+        _, _, m, f, g, _ = self.by.others
         own = np.where(at.trial >= 0, g, 0.0)
-        return projected.T @ self._whitened, np.maximum(m + f + own - (projected**2).sum(0), 1e-9)
+        return projected.T @ self._whitened, np.maximum(m + f + own - (projected**2).sum(0), LEAST_VARIANCE)
 
 
 def fit(points: Points, y: Array, prior: Prior) -> Hyperparameters:

@@ -13,8 +13,9 @@ from scipy.stats import norm
 from tuner.records import Config
 from tuner.search._base import Observation
 from tuner.search.distinct import uniform
+from tuner.search.judging import Judge
 from tuner.search.keys import PerConfig
-from tuner.search.levels import Judgement, Standing, judge, thin
+from tuner.search.levels import Judgement, Standing, thin
 from tuner.search.optuna_space import OptunaSpace, Params
 from tuner.search.optuna_view import OptunaView, frozen_trial, relative
 from tuner.seeds import derive_seed
@@ -36,7 +37,7 @@ class GpProposer:
     def __init__(self, space: SearchSpace, seed: int, by_level: bool, random_share: float) -> None:
         self._space = space
         self._seed = seed
-        self._by_level = by_level
+        self._judge = Judge(len(space), by_level)
         self._random_share = random_share
         self._optuna = OptunaSpace(space)
         self._view = OptunaView()
@@ -47,7 +48,7 @@ class GpProposer:
 
     def propose(self, history: Sequence[Observation], n: int, attempt: int) -> Config:
         seed = derive_seed(self._seed, "ask", n, attempt)
-        judgements = judge(history, len(self._space), self._by_level)
+        judgements = self._judge(history)
         if judgements is None or derive_seed(self._seed, "random", n) < self._random_share * 2**63:
             return uniform(self._space, seed)
         known: list[tuple[Judgement, Params]] = []

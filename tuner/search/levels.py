@@ -57,7 +57,7 @@ def judge(
     meant to, and last losses are compared wherever that was (an objective may stop by a patience of its own).
     """
     level = level_of(history, n_axes + 1) if by_level else None
-    judgements = [_judge(observation, level, by_level) for observation in history]
+    judgements = [judgement_of(observation, level, by_level) for observation in history]
     n_judged = sum(judgement.standing is Standing.JUDGED for judgement in judgements)
     n_worst = sum(judgement.standing is Standing.WORST for judgement in judgements)
     # With nothing but failures there is no better and worse, and a model would follow their order.
@@ -69,14 +69,14 @@ def level_of(history: Sequence[Observation], n_min: int) -> int | None:
 
     None if there is no loss at all.
     """
-    counts = Counter(
-        resource
-        for observation in history
-        if not observation.failed
-        for resource, loss in observation.losses.items()
-        if math.isfinite(loss)
-    )
-    return level_among(counts, n_min)
+    return level_among(Counter(resource for observation in history for resource in seen_at(observation)), n_min)
+
+
+def seen_at(observation: Observation) -> list[int]:
+    """The resources at which the trial has a finite loss; none if it failed."""
+    if observation.failed:
+        return []
+    return [resource for resource, loss in observation.losses.items() if math.isfinite(loss)]
 
 
 def level_among(counts: Mapping[int, int], n_min: int) -> int | None:
@@ -97,7 +97,8 @@ def thin(count: int, n_best: int, most: int) -> list[int]:
     return [*range(n_best), *(n_best + index * (count - n_best) // n_rest for index in range(n_rest))]
 
 
-def _judge(observation: Observation, level: int | None, by_level: bool) -> Judgement:
+def judgement_of(observation: Observation, level: int | None, by_level: bool) -> Judgement:
+    """The judgement of one trial, from the level's point of view."""
     losses = observation.losses
     if observation.failed:
         return Judgement(Standing.WORST)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
@@ -14,7 +12,7 @@ WORST = 2.0
 """A loss so many times as far beyond the limit as the best is below it is as bad as any, infinity included."""
 
 
-def standing(losses: Sequence[float]) -> Array:
+def standing(losses: npt.ArrayLike) -> Array:
     """Losses made fit for a Gaussian: to scale from the best to a limit, compressed beyond it, standardised.
 
     The limit is the median, or the lowest of its halvings (quantiles 1/4, 1/8, 1/16) while it is 30 times as far off
@@ -33,7 +31,7 @@ def standing(losses: Sequence[float]) -> Array:
     return np.asarray((scaled - scaled.mean()) / (scaled.std() + 1e-9))
 
 
-def ranks(losses: Sequence[float]) -> Array:
+def ranks(losses: npt.ArrayLike) -> Array:
     """The logarithms of the losses' ranks, standardised: the step from first to second is as large as from tenth to
     twentieth. Equal losses, infinity too, share a rank.
     """

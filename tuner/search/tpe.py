@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import final
 
 from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, TrialState
@@ -10,9 +11,10 @@ from optuna.trial import FrozenTrial, TrialState
 from tuner.records import Config
 from tuner.search._base import Observation
 from tuner.search.distinct import uniform
+from tuner.search.judging import Judge
 from tuner.search.keys import PerConfig
-from tuner.search.levels import Judgement, Standing, judge, thin
-from tuner.search.optuna_space import OptunaSpace, Params
+from tuner.search.levels import Judgement, Standing, thin
+from tuner.search.optuna_space import OptunaSpace, Parameter, Params
 from tuner.search.optuna_view import OptunaView, frozen_trial, relative
 from tuner.seeds import derive_seed
 from tuner.space import SearchSpace
@@ -44,28 +46,33 @@ class TpeProposer:
     """
 
     def __init__(self, space: SearchSpace, seed: int, by_level: bool, random_share: float) -> None:
-        self._space = space
-        self._seed = seed
-        self._by_level = by_level
+        self.space = space
+        self.seed = seed
+        self._judge = Judge(len(space), by_level)
         self._random_share = random_share
-        self._optuna = OptunaSpace(space)
+        self.optuna = OptunaSpace(space)
         self._view = OptunaView()
-        self._params = PerConfig(lambda config: self._optuna.encode(config) if space.contains(config) else None)
+        self._params = PerConfig(lambda config: self.optuna.encode(config) if space.contains(config) else None)
         self._frozen: dict[int, tuple[Judgement, Params, FrozenTrial]] = {}
 
     def propose(self, history: Sequence[Observation], n: int, attempt: int) -> Config:
-        seed = derive_seed(self._seed, "ask", n, attempt)
-        judgements = judge(history, len(self._space), self._by_level)
-        if judgements is None or derive_seed(self._seed, "random", n) < self._random_share * 2**63:
-            return uniform(self._space, seed)
-        trials = self._trials(judgements, self._params(history))
-        sampler = TPESampler(seed=seed % 2**32, n_startup_trials=0)
-        params: Params = {}
-        for group in self._optuna.groups:
-            if self._optuna.exists(group[0], params):
-                study = self._view.show(_some(group[0].name, *trials), sampler)
-                params.update(relative(study, sampler, group, len(history)))
-        return self._optuna.decode(params)
+        return self.batch(history).propose(n, attempt)
+
+    def batch(self, history: Sequence[Observation]) -> TpeBatch:
+        """Proposals that share the trials as Optuna sees them, which takes as long as there are trials."""
+        judgements = self._judge(history)
+        trials = None if judgements is None else self._trials(judgements, self._params(history))
+        return TpeBatch(self, trials, len(history))
+
+    def is_random(self, n: int) -> bool:
+        """Whether the n-th proposal is a random one in any case."""
+        return derive_seed(self.seed, "random", n) < self._random_share * 2**63
+
+    def relative(
+        self, trials: Sequence[FrozenTrial], sampler: TPESampler, group: Sequence[Parameter], number: int
+    ) -> Params:
+        """What is proposed for the group's axes, to the trial with that number."""
+        return relative(self._view.show(trials, sampler), sampler, group, number)
 
     def _trials(
         self, judgements: Sequence[Judgement], params: Sequence[Params | None]
@@ -95,9 +102,44 @@ class TpeProposer:
         return trial
 
 
-def _some(name: str, judged: Sequence[FrozenTrial], is_open: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """Of those that have parameter `name`: at most `MOST_TRIALS` judged trials and the latest `MOST_OPEN` open ones."""
-    having = [trial for trial in judged if name in trial.params]
-    chosen = [having[index] for index in thin(len(having), N_GOOD, MOST_TRIALS)]
-    chosen += [trial for trial in is_open if name in trial.params][-MOST_OPEN:]
-    return sorted(chosen, key=lambda trial: trial.number)
+@final
+class TpeBatch:
+    """Proposals one after the other; those that were taken are open trials, as in asks of one.
+
+    `trials`: the judged and failed ones from best to worst, and the open ones by number; None while all is random.
+    """
+
+    def __init__(
+        self, tpe: TpeProposer, trials: tuple[list[FrozenTrial], list[FrozenTrial]] | None, n_trials: int
+    ) -> None:
+        self._tpe = tpe
+        self._trials = trials
+        self._n_trials = n_trials
+        self._judged: dict[str, list[FrozenTrial]] = {}
+
+    def propose(self, n: int, attempt: int) -> Config:
+        seed = derive_seed(self._tpe.seed, "ask", n, attempt)
+        if self._trials is None or self._tpe.is_random(n):
+            return uniform(self._tpe.space, seed)
+        params: Params = {}
+        sampler = TPESampler(seed=seed % 2**32, n_startup_trials=0)
+        for group in self._tpe.optuna.groups:
+            if self._tpe.optuna.exists(group[0], params):
+                params.update(self._tpe.relative(self._some(group[0].name), sampler, group, self._n_trials))
+        return self._tpe.optuna.decode(params)
+
+    def take(self, config: Config) -> None:
+        if self._trials is not None and self._tpe.space.contains(config):
+            params = self._tpe.optuna.encode(config)
+            self._trials[1].append(frozen_trial(self._n_trials, TrialState.RUNNING, params))
+        self._n_trials += 1
+
+    def _some(self, name: str) -> list[FrozenTrial]:
+        """Of those that have parameter `name`: at most `MOST_TRIALS` judged ones, the latest `MOST_OPEN` open ones."""
+        assert self._trials is not None
+        judged, is_open = self._trials
+        if name not in self._judged:
+            having = [trial for trial in judged if name in trial.params]
+            self._judged[name] = [having[index] for index in thin(len(having), N_GOOD, MOST_TRIALS)]
+        latest = [trial for trial in is_open if name in trial.params][-MOST_OPEN:]
+        return sorted([*self._judged[name], *latest], key=lambda trial: trial.number)

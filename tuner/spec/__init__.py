@@ -1,5 +1,6 @@
 """StudySpec and its parts, from YAML, from Python, and back."""
 
+from tuner.spec.differences import differences
 from tuner.spec.dump import dump_spec
 from tuner.spec.load import load_spec, with_overrides
 from tuner.spec.memory import Memory
@@ -37,6 +38,7 @@ __all__ = [
     "Timeouts",
     "Until",
     "apply_override",
+    "differences",
     "dump_spec",
     "load_spec",
     "schema",

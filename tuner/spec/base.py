@@ -24,6 +24,10 @@ Count = Annotated[int, Field(ge=1, le=10**15)]
 """A positive number that no database column or float loses digits of."""
 
 
+Resource = Annotated[int, Field(ge=1, le=2**31 - 1)]
+"""A resource, as a column of whole numbers holds it in every database."""
+
+
 class Part(BaseModel):
     """Frozen, strict about types, and closed: an unknown key is an error.
 

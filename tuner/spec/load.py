@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.errors import SpecError, did_you_mean, shown
-from tuner.spec.overrides import apply_override, parse_override
+from tuner.spec.overrides import apply_override, parse_override, place_of
 from tuner.spec.study_spec import StudySpec
 from tuner.spec.yaml_nodes import read_yaml
 
@@ -43,7 +43,7 @@ def _overridden(
     for override in overrides:
         data = apply_override(data, override)
         path = parse_override(override)[0]
-        place = f"--set {override}"
+        place = place_of(override)
         places = {key: where for key, where in places.items() if not _below(key, path)}
         parts = path.split(".")
         for count in range(len(parts), 0, -1):

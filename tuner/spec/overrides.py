@@ -9,11 +9,16 @@ from tuner.errors import SpecError, shown
 from tuner.spec.yaml_nodes import read_yaml
 
 
+def place_of(override: str) -> str:
+    """How a message names an override as the place of a mistake; a URL is left out, as it may have a password."""
+    return f"--set {override.partition('=')[0]}=..." if "://" in override else f"--set {override}"
+
+
 def parse_override(override: str) -> tuple[str, Any]:
     """The path and the value of "path=value"; the value is YAML: 1e-3, [1, 4], {choice: [a, b]}; nothing is null."""
     path, equals, text = override.partition("=")
     path = path.strip()
-    where = f"--set {override}"
+    where = place_of(override)
     if not equals or not path or not all(path.split(".")):
         raise SpecError(
             f"must be path=value, got {shown(override)}", where=where, hint="For example: --set space.lr.log=true."
@@ -39,7 +44,7 @@ def apply_override(data: Mapping[str, Any], override: str) -> dict[str, Any]:
     try:
         return _replaced(data, path, value)
     except SpecError as error:
-        raise SpecError(error.message, path=error.path, where=f"--set {override}", hint=error.hint) from None
+        raise SpecError(error.message, path=error.path, where=place_of(override), hint=error.hint) from None
 
 
 def _replaced(data: Any, path: str, value: Any, above: str = "") -> dict[str, Any]:

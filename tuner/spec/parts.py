@@ -16,8 +16,9 @@ from pydantic import (
 )
 
 from tuner.errors import SpecError, did_you_mean, shown
+from tuner.records import FailureKind
 from tuner.space import FrozenDict
-from tuner.spec.base import Count, Part, frozen
+from tuner.spec.base import Count, Part, Resource, frozen
 
 Direction = Literal["minimize", "maximize"]
 SamplerName = Literal["auto", "random", "grid", "sobol", "tpe", "gp", "cmaes"]
@@ -68,8 +69,8 @@ class Sampler(Part):
 
 class _Scheduler(Part):
     unit: Literal["epoch", "step"] = Field("epoch", description="What a unit of resource is.")
-    min_resource: Count = Field(1, description="The resource before which no trial is stopped.")
-    max_resource: Count = Field(9, description="The resource of a whole trial.")
+    min_resource: Resource = Field(1, description="The resource before which no trial is stopped.")
+    max_resource: Resource = Field(9, description="The resource of a whole trial.")
 
     @model_validator(mode="after")
     def _ordered(self) -> _Scheduler:
@@ -195,6 +196,14 @@ class Resources(Part):
         "is one, else none.",
     )
     isolate: bool = Field(False, description="A fresh process for every segment, for objectives that leak.")
+    slots: Annotated[int, Field(ge=1, le=100_000)] | Literal["auto"] = Field(
+        "auto", description="Trials that a lane trains at once (executor: lanes); auto: 64 on a CPU, 1024 on a GPU."
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_the_usual(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # So that a spec which does not speak of slots keeps the digest it had before there were any.
+        return {name: value for name, value in handler(self).items() if name != "slots" or value != "auto"}
 
 
 class CheckpointPolicy(Part):
@@ -203,18 +212,87 @@ class CheckpointPolicy(Part):
     every: Count = Field(1, description="A checkpoint every so many units of resource, and where a segment ends.")
     keep: Count = Field(2, description="How many of a trial's newest checkpoints stay.")
     best: bool = Field(True, description="Whether the checkpoint of a trial's best report stays besides them.")
+    disk_share: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="Trials wait while a larger share of their folder's disk is in use; null: while it is full."
+    )
+
+    @model_serializer(mode="wrap")
+    def _what_is_set(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # So that a spec which does not speak of the disk's share keeps the digest it had before there was one.
+        return {name: value for name, value in handler(self).items() if value is not None}
+
+
+Retries = Annotated[int, Field(ge=0, le=1000)]
+Policy = Retries | Literal["stop"]
+"""How often a trial is tried again from its checkpoint after failures of a kind; stop: the study ends at the first."""
 
 
 class Failures(Part):
-    """What becomes of failed trials, and of a study that only fails."""
+    """What becomes of failed trials, and of a study that only fails. Each kind of failure may have a policy."""
 
-    retries: int = Field(1, ge=0, le=1000, description="How often a failed trial is tried again from its checkpoint.")
+    retries: Retries = Field(1, description="How often a failed trial is tried again from its checkpoint.")
     give_up_after: Count = Field(5, description="Give the study up after so many failed trials at its start.")
+    exception: Policy | None = Field(None, description="Of the objective's exceptions: retries, or stop.")
+    non_finite: Literal["stop"] | None = Field(
+        None,
+        description="stop: the study ends at the first. It is never retried, as the same numbers would come again.",
+    )
+    out_of_memory: Policy | None = Field(None, description="Of trials that find no room: retries, or stop.")
+    timeout: Policy | None = Field(None, description="Of trials that are silent or stuck: retries, or stop.")
+    data_missing: Policy | None = Field(None, description="Of data that is not there: retries, or stop; stop if unset.")
+    checkpoint: Policy | None = Field(
+        None, description="Of damaged checkpoints: retries, or stop; those with an older one left go on from it."
+    )
+    worker_lost: Policy | None = Field(
+        None, description="How many workers a trial may lose in a row, without a report between; 5 if unset. Or stop."
+    )
+    node_lost: Policy | None = Field(None, description="The same of nodes; 5 if unset.")
+    preempted: Policy | None = Field(None, description="The same of preemptions; no limit if unset.")
+
+    @model_serializer(mode="wrap")
+    def _what_is_set(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # So that a spec without policies keeps the digest it had before there were any.
+        return {name: value for name, value in handler(self).items() if value is not None}
+
+    def policy(self, kind: FailureKind) -> int | Literal["stop"] | None:
+        """What was said of a kind, or holds for it unless it is; None: as `retries` says, or, of machines, no limit."""
+        name = kind.name.lower()
+        said: int | Literal["stop"] | None = getattr(self, name)
+        return _UNLESS_SAID.get(kind) if said is None else said
+
+
+_UNLESS_SAID: Mapping[FailureKind, int | Literal["stop"]] = {
+    FailureKind.NON_FINITE: 0,
+    FailureKind.DATA_MISSING: "stop",
+    FailureKind.WORKER_LOST: 5,
+    FailureKind.NODE_LOST: 5,
+}
+
+
+GRACE_SECONDS = 60.0
+"""For so long a trial may be silent, by default, once a person has stopped or paused it."""
 
 
 class Timeouts(Part):
-    """When silence becomes a failure."""
+    """When silence becomes a failure, and when a person's word is not waited for any longer."""
 
     report: Annotated[float, Field(gt=0)] | None = Field(
         600.0, description="Seconds between two reports of a trial before it fails; null waits for ever."
     )
+    grace: Annotated[float, Field(gt=0)] | None = Field(
+        GRACE_SECONDS,
+        description="Seconds without a report after which the worker of a trial that a person has stopped or paused is "
+        "ended; null waits for the next report, for ever.",
+    )
+
+    straggler: Annotated[float, Field(gt=1)] | None = Field(
+        None,
+        description="When a worker would idle, a trial that is silent for so many times the usual seconds between "
+        "reports is run a second time; the first to report wins. null: never.",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_the_usual(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # So that a spec which does not speak of them keeps the digest it had before there were these.
+        usual = {"grace": GRACE_SECONDS, "straggler": None}
+        return {name: value for name, value in handler(self).items() if name not in usual or value != usual[name]}

@@ -27,6 +27,7 @@ from tuner.spec.parts import (
     Scheduler,
     Timeouts,
 )
+from tuner.storage import check_url, is_url
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 """A study's name is also a folder's: no separators, no leading dot."""
@@ -51,7 +52,7 @@ class StudySpec(Part):
     budget: Budget = Field(default_factory=Budget, description="When the study ends.")
     parallel: Count | Literal["auto"] = Field("auto", description="Workers; 1 for a fully reproducible study.")
     resources: Resources = Field(default_factory=Resources, description="What one worker gets.")
-    executor: Literal["auto", "local", "ray"] = Field("auto", description="What runs the workers.")
+    executor: Literal["auto", "local", "ray", "lanes"] = Field("auto", description="What runs the workers.")
     checkpoint: CheckpointPolicy = Field(default_factory=CheckpointPolicy, description="When checkpoints are taken.")
     failures: Failures = Field(default_factory=Failures, description="What becomes of failed trials.")
     timeouts: Timeouts = Field(default_factory=Timeouts, description="When silence becomes a failure.")
@@ -72,6 +73,13 @@ class StudySpec(Part):
                 hint="Letters, digits, '.', '_' and '-', at most 100, the first a letter or digit.",
             )
         return name
+
+    @field_validator("storage")
+    @classmethod
+    def _no_secret_in_it(cls, storage: str) -> str:
+        if is_url(storage):
+            check_url(storage)
+        return storage
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> StudySpec:

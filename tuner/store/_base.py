@@ -14,17 +14,25 @@ if TYPE_CHECKING:
     from tuner.store._comparisons import Comparisons
     from tuner.store._values import ReportValues
 
-EventKind = Literal["segment_issued", "reported", "segment_ended", "commanded", "ticked", "study_ended"]
+EventKind = Literal["segment_issued", "reported", "segment_ended", "commanded", "ticked", "revised", "study_ended"]
 """The `event` of each kind of event."""
 
 
 class StudyState(StrEnum):
-    """Where a study stands. UNFINISHED: nobody is running it, and there is something left to do."""
+    """Where a study stands. UNFINISHED: nobody is running it, and there is something left to do. PAUSED: a person wants
+    nothing to run for now, whether a process waits for it to go on or not.
+    """
 
     RUNNING = "running"
+    PAUSED = "paused"
     UNFINISHED = "unfinished"
     FINISHED = "finished"
     FAILED = "failed"
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing left to do, unless the study is extended."""
+        return self in (StudyState.FINISHED, StudyState.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +112,13 @@ class Remark:
 
 
 class Writer(Protocol):
-    """The one writer of a study, while it holds the lease. Each method raises StudyHeld once the lease was lost."""
+    """The one writer of a study, while it holds the lease. Each method raises StudyHeld once the lease was lost, and
+    StoreAway where waiting may mend what is wrong.
+    """
 
     def append(self, events: Sequence[Event], trials: Iterable[TrialSummary] = ()) -> None:
         """Commit `events`, in order, the details of the reports among them, and the rows of the trials they changed, in
-        one transaction.
+        one transaction. After StoreAway the same `events` may be given again: they are written once.
         """
         ...
 

@@ -12,8 +12,20 @@ from typing import final
 from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from tuner.errors import StoreError
-from tuner.store.dialects import ERRORS, hint, log_ahead, make_engine, make_file, sqlite_file, without_password
+from tuner.errors import StoreAway, StoreError
+from tuner.interrupts import shielded
+from tuner.store.dialects import (
+    ERRORS,
+    hint,
+    is_away,
+    lock_schema,
+    log_ahead,
+    make_engine,
+    make_file,
+    sqlite_file,
+    transaction,
+    without_password,
+)
 from tuner.store.migrations import is_readable, known_version, migrate, newest
 
 
@@ -39,11 +51,17 @@ class Database:
             self._engine = make_engine(url, read_only=read_only)
         except ImportError as error:
             raise StoreError(
-                f"{self.place} needs the package {error.name!r}", hint='Install it: pip install "psycopg[binary]".'
+                f"{self.place} needs the package {error.name or 'psycopg'!r}",
+                hint='Install it: pip install "psycopg[binary]".',
             ) from None
         _forget_in_children(self._engine)
+        self._end = weakref.finalize(self, self._engine.dispose)
         if self._create:
-            self._prepare(writes=True)
+            try:
+                self._prepare(writes=True)
+            except BaseException:
+                self.close()
+                raise
 
     @property
     def dialect(self) -> str:
@@ -84,7 +102,8 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
-        self._engine.dispose()
+        with shielded():
+            self._end()
 
     def _prepare(self, *, writes: bool) -> None:
         if self._ready:
@@ -106,6 +125,7 @@ class Database:
                 raise self._outdated(version)
             self._log_ahead()
             with self._begin(writes=True) as connection:
+                lock_schema(connection)
                 migrate(connection, self.place)
         self._ready = True
 
@@ -122,14 +142,14 @@ class Database:
 
     def _log_ahead(self) -> None:
         if not self._logs_ahead:
-            with self._explained():
+            with self._explained(), shielded():
                 log_ahead(self._engine)
             self._logs_ahead = True
 
     @contextmanager
     def _begin(self, *, writes: bool) -> Iterator[Connection]:
-        with self._explained(), self._engine.connect() as connection:
-            connection = connection.execution_options(writes=writes)
+        with self._explained(), shielded(), self._engine.connect() as connection:
+            connection = connection.execution_options(**transaction(self.dialect, writes=writes))
             with connection.begin():
                 yield connection
 
@@ -139,7 +159,8 @@ class Database:
             yield
         except ERRORS as error:
             message = str(error.orig) if isinstance(error, DBAPIError) else str(error)
-            raise StoreError(f"{self.place} cannot be used: {message.strip()}", hint=hint(message)) from None
+            kind = StoreAway if is_away(error) else StoreError
+            raise kind(f"{self.place} cannot be used: {message.strip()}", hint=hint(message)) from None
 
 
 def _forget_in_children(engine: Engine) -> None:

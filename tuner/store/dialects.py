@@ -13,7 +13,7 @@ from typing import Any, final
 from sqlalchemy import URL, Connection, Dialect, Engine, FromClause, Index, Select, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.sql.dml import Insert
 
 BUSY_SECONDS = 30.0
@@ -21,6 +21,11 @@ BUSY_SECONDS = 30.0
 
 ERRORS: tuple[type[Exception], ...] = (SQLAlchemyError, sqlite3.Error)
 """What a database's errors are. Those that come while a connection is set up, SQLAlchemy does not wrap."""
+
+CONNECT_SECONDS = 10
+"""How long a server may take to answer, unless the URL's connect_timeout says otherwise; without, it may be minutes."""
+
+_SCHEMA_LOCK = 0x74756E6572  # "tuner"
 
 WAL_PAGES = 8_000
 """Pages of 4 KiB that SQLite's log may hold before it is copied into the file: SQLite's own 1,000 cost up to a third of
@@ -32,12 +37,55 @@ _HINTS = {
     "readonly": "Allow writing to the file and to its folder (SQLite writes beside the file too), or name another one.",
     "unable to open": "Look at the path, and at the permissions of the file and its folder.",
     "locked": "Another process keeps writing to it. Wait, or end that process.",
+    "Connection refused": "Start the server, or look at the URL's host and port.",
+    "failed to resolve host": "Look at the URL's host.",
+    "timeout expired": "Look at the URL's host and port, and at what lies between here and the server.",
+    "password authentication failed": "Look at the URL's user and password; PGPASSWORD and ~/.pgpass can hold it too.",
+    "no password supplied": "Name it in the URL, in PGPASSWORD, or in ~/.pgpass.",
+    "permission denied": "Let the database's owner grant the URL's user what is missing, or name another store.",
+    "the connection is lost": "The server ended it. What was committed before is safe; try again.",
+    "terminating connection": "The server ended it. What was committed before is safe; try again.",
+    "closed the connection": "The server ended it. What was committed before is safe; try again.",
     "disk is full": "Make room; what was committed before is safe.",
 }
 
 
+_AWAY_CODES = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_IOERR}
+"""SQLite's primary result codes: no room, another process keeps writing, the disk or a network folder is away."""
+
+_AWAY_STATES = ("08", "53", "57P01", "57P02", "57P03")
+"""How PostgreSQL's states begin: connection lost, no room or no more connections, shutting down, crashed, starting."""
+
+_REFUSALS = (
+    "authentication failed",
+    "no password",
+    "does not exist",
+    "pg_hba",
+    "permission denied",
+    "SSL",
+    "certificate",
+)
+"""What is said where a server is there and will not have us. No connection otherwise: it is away."""
+
+
+def is_away(error: Exception) -> bool:
+    """Whether a database's error is one that waiting may mend: all others will be the same next time."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    original = error.orig if isinstance(error, DBAPIError) else error
+    code = getattr(original, "sqlite_errorcode", None)
+    if code is not None:
+        return code & 0xFF in _AWAY_CODES
+    state = getattr(original, "sqlstate", None)
+    if state:
+        return bool(state.startswith(_AWAY_STATES))
+    return isinstance(error, OperationalError) and not any(sign in str(original) for sign in _REFUSALS)
+
+
 def hint(message: str) -> str | None:
     """What to do about a database's error, if we know."""
+    if 'database "' in message and "does not exist" in message:
+        return "Make it with `createdb`, or name one that is there."
     return next((hint for sign, hint in _HINTS.items() if sign in message), None)
 
 
@@ -82,7 +130,8 @@ def make_engine(url: URL, *, read_only: bool = False) -> Engine:
     statement that writes.
     """
     if url.get_backend_name() != "sqlite":
-        engine = create_engine(url)
+        # Pinged before each transaction, for a server that was started anew has ended all connections.
+        engine = create_engine(_by_psycopg(url), pool_pre_ping=True)
         if read_only:
             event.listen(engine, "connect", _read_only)
         return engine
@@ -93,6 +142,28 @@ def make_engine(url: URL, *, read_only: bool = False) -> Engine:
         event.listen(engine, "connect", _query_only)
     event.listen(engine, "begin", _on_begin)
     return engine
+
+
+def _by_psycopg(url: URL) -> URL:
+    """The URL with the driver that postgresql:// means here, whatever it means to this SQLAlchemy, and a time limit."""
+    if "connect_timeout" not in url.query and "PGCONNECT_TIMEOUT" not in os.environ:
+        url = url.update_query_dict({"connect_timeout": str(CONNECT_SECONDS)})
+    return url.set(drivername="postgresql+psycopg")
+
+
+def transaction(dialect: str, *, writes: bool) -> dict[str, Any]:
+    """The options of a connection whose next transaction reads alone, or writes.
+
+    On PostgreSQL a reader's sees one snapshot too; a writer's sees what was committed when it got a row's lock.
+    """
+    snapshot = dialect == "postgresql" and not writes
+    return {"writes": writes} | ({"isolation_level": "REPEATABLE READ"} if snapshot else {})
+
+
+def lock_schema(connection: Connection) -> None:
+    """Let no other process change the tables until the end of the transaction. SQLite's writers are alone anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})")
 
 
 def log_ahead(engine: Engine) -> None:

@@ -60,6 +60,8 @@ def _parse(url_or_path: str | Path) -> URL:
         raise StoreError("the store's URL cannot be read", hint=_ALLOWED) from None
     if backend not in ("sqlite", "postgresql"):
         raise StoreError(f"a store cannot be kept in {backend!r}", hint=_ALLOWED)
+    if backend == "postgresql" and url.drivername not in ("postgresql", "postgresql+psycopg"):
+        raise StoreError(f"a store is reached through psycopg, not {url.get_driver_name()!r}", hint=_ALLOWED)
     if backend == "sqlite" and url.database in (None, "", ":memory:"):
         raise StoreError("a store needs a file: in memory it would be lost", hint=_ALLOWED)
     return url

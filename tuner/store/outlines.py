@@ -27,8 +27,7 @@ def read_outlines(connection: Connection, now: float) -> list[StudyOutline]:
     for study, state, number, resource, value in connection.execute(
         select(*columns).order_by(trials.c.study, trials.c.number)
     ):
-        if study in theirs:  # PostgreSQL's second query may see a study that came after the first one
-            theirs[study].append((state, number, resource, value))
+        theirs[study].append((state, number, resource, value))
     return [_outline(row, theirs[row["id"]], now) for row in found]
 
 

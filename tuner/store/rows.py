@@ -21,6 +21,7 @@ from tuner.records import (
     Failure,
     Report,
     Reported,
+    Revised,
     SegmentEnded,
     SegmentIssued,
     StudyEnded,
@@ -109,7 +110,7 @@ def remarks(text: str) -> tuple[str, ...]:
 def last_word(events: Iterable[Event]) -> Row:
     """What the events say of the study's end, as columns; none where they say nothing.
 
-    An ended study is open again as soon as it is extended, or gives out a segment.
+    An ended study is open again as soon as it is extended, or gives out a segment; a paused one when it may go on.
     """
     word: Row = {}
     for event in events:
@@ -117,7 +118,14 @@ def last_word(events: Iterable[Event]) -> Row:
             case StudyEnded(reason=reason, failed=failed):
                 state = StudyState.FAILED if failed else StudyState.FINISHED
                 word = {"ended": state.value, "reason": reason}
-            case SegmentIssued() | Commanded(command=Command(kind=CommandKind.EXTEND)):
+            case Commanded(command=Command(kind=CommandKind.PAUSE, trial=None, author=author)):
+                word = {"ended": StudyState.PAUSED.value, "reason": f"paused by {author}"}
+            case (
+                SegmentIssued()
+                | Revised()
+                | Commanded(command=Command(kind=CommandKind.EXTEND))
+                | Commanded(command=Command(kind=CommandKind.UNPAUSE | CommandKind.STOP, trial=None))
+            ):
                 word = {"ended": "", "reason": ""}
     return word
 
@@ -192,6 +200,15 @@ def posted_command(row: RowMapping) -> PostedCommand:
 def study_row(spec: StudySpec, now: float) -> Row:
     """The row of a new study, without its id."""
     return {"name": spec.study, "spec": spec_text(spec), "digest": spec.digest(), "created": now, "updated": now}
+
+
+def revised_spec(events: Iterable[Event]) -> Row:
+    """The spec that the events leave the study with, as columns; none where they do not revise it."""
+    revisions = [event for event in events if isinstance(event, Revised)]
+    if not revisions:
+        return {}
+    spec = StudySpec.from_dict(revisions[-1].after)
+    return {"spec": spec_text(spec), "digest": spec.digest()}
 
 
 def spec_text(spec: StudySpec) -> str:

@@ -214,7 +214,7 @@ class SqlStore:
         if self._database.absent():
             raise StudyNotFound(f"there is no study {name!r}", hint=f"{self._database.place} is not there yet.")
         with self._database.writing() as connection:
-            yield connection, _find(connection, name)
+            yield connection, _find(connection, name, locked=True)
 
     def _record(self, row: RowMapping) -> StudyRecord:
         now = self._clock()
@@ -231,8 +231,11 @@ class SqlStore:
         )
 
 
-def _find(connection: Connection, name: str) -> RowMapping:
-    row = connection.execute(select(studies).where(studies.c.name == name)).mappings().first()
+def _find(connection: Connection, name: str, *, locked: bool = False) -> RowMapping:
+    mine = select(studies).where(studies.c.name == name)
+    if locked:  # on PostgreSQL, so that nobody takes a study's lease while it is deleted; SQLite's writers are alone
+        mine = mine.with_for_update()
+    row = connection.execute(mine).mappings().first()
     if row is None:
         newest = select(studies.c.name).order_by(studies.c.updated.desc()).limit(5)
         known = connection.execute(newest).scalars().all()

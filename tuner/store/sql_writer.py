@@ -30,18 +30,32 @@ class SqlWriter:
         self._metric = rows.metric_name(row["spec"])
         self._token = token
         self._upsert_trials = upsert(database.dialect, trials)
+        self._unanswered: tuple[Sequence[Event], int] | None = None
+        """The events whose commit was asked for and never acknowledged, and the number of the last one before them."""
 
     def append(self, events: Sequence[Event], trials: Iterable[TrialSummary] = ()) -> None:
         now = self._clock()
         changed = [rows.trial_row(self._study, summary) for summary in trials]
         with self._database.writing() as connection:
             before = connection.execute(_N_EVENTS, {"study": self._study}).scalar() or 0
+            if self._is_there(events, before):
+                lease.keep(connection, self._study, self._token, self._name, {"heartbeat": now})
+                return
+            self._unanswered = (events, before)
             changes = {"updated": now, "heartbeat": now, "events": before + len(events), **rows.last_word(events)}
+            changes |= rows.revised_spec(events)
             lease.keep(connection, self._study, self._token, self._name, changes)
             entries = [JournalEntry(before + i, now, event) for i, event in enumerate(events, 1)]
             insert_entries(connection, self._study, self._metric, entries)
             if changed:
                 connection.execute(self._upsert_trials, changed)
+        self._unanswered = None
+
+    def _is_there(self, events: Sequence[Event], n_there: int) -> bool:
+        """Whether these events were committed although nobody said so: the connection was lost before the answer."""
+        if self._unanswered is None or self._unanswered[0] is not events:
+            return False
+        return n_there == self._unanswered[1] + len(events)
 
     def heartbeat(self) -> None:
         with self._database.writing() as connection:

@@ -13,12 +13,9 @@ torch is imported only for states that hold tensors.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
-import os
-import secrets
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,9 +24,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load as read_arrays
-from safetensors.numpy import save as write_arrays
 
 from tuner.errors import CheckpointError, UserMistake
+from tuner.storage import LocalFolder, Storage
 
 if TYPE_CHECKING:
     import torch
@@ -37,49 +34,91 @@ if TYPE_CHECKING:
 Arrays = dict[str, np.ndarray[Any, Any]]
 
 FORMAT = "tuner-checkpoint-1"
-PLAIN_DTYPES = frozenset({"bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"})
+PLAIN_DTYPES = {
+    "bool": "BOOL",
+    "uint8": "U8",
+    "int8": "I8",
+    "int16": "I16",
+    "int32": "I32",
+    "int64": "I64",
+    "float16": "F16",
+    "float32": "F32",
+    "float64": "F64",
+}
 """What every version of safetensors stores under its own name; arrays of other dtypes are stored as their bytes."""
 
 
 def save(state: Mapping[str, Any], path: Path) -> tuple[int, str]:
-    """Write `state` to `path` at once or not at all; returns the file's size in bytes and its SHA-256.
-
-    Raises UserMistake, with the place in `state`, for a value that cannot be kept, and OSError when the disk refuses:
-    in both cases what stood at `path` still does. CheckpointError is left to `load`.
-    """
-    data = pack(state)
-    try:
-        write_atomically(path, data)
-    except OSError as error:
-        raise OSError(error.errno, f"cannot write the checkpoint: {error.strerror or error}", str(path)) from error
-    return len(data), hashlib.sha256(data).hexdigest()
+    """`put`, for a file."""
+    return put(state, LocalFolder(path.parent), path.name)
 
 
 def load(path: Path, sha256: str | None = None, size: int | None = None) -> dict[str, Any]:
-    """The state that `save` wrote. Raises CheckpointError if the file is missing, cut short or not what it was.
+    """`get`, for a file."""
+    return get(LocalFolder(path.parent), path.name, sha256, size)
+
+
+def put(state: Mapping[str, Any], storage: Storage, name: str) -> tuple[int, str]:
+    """Write `state` as the file `name` at once or not at all; returns the file's size in bytes and its SHA-256.
+
+    Raises UserMistake, with the place in `state`, for a value that cannot be kept, and OSError when the disk or the
+    network refuses: in both cases what stood there still does. CheckpointError is left to `get`.
+    """
+    parts = _parts(state)
+    try:
+        storage.write(name, parts)
+    except OSError as error:
+        why = f"cannot write the checkpoint: {error.strerror or error}"
+        raise OSError(error.errno, why, storage.path(name)) from error
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return sum(len(part) for part in parts), digest.hexdigest()
+
+
+def get(storage: Storage, name: str, sha256: str | None = None, size: int | None = None) -> dict[str, Any]:
+    """The state that `put` wrote. Raises CheckpointError if the file is missing, cut short or not what it was.
 
     A cut is always noticed; a changed byte inside an array only where `sha256` is given.
     """
+    what = f"the checkpoint {storage.path(name)}"
     try:
-        data = path.read_bytes()
+        data = storage.read(name)
     except OSError as error:
-        raise CheckpointError(f"cannot read the checkpoint {path}: {error.strerror or error}") from error
+        raise CheckpointError(f"cannot read {what}: {error.strerror or error}") from error
     if size is not None and len(data) != size:
-        raise CheckpointError(f"the checkpoint {path} is damaged: {len(data)} bytes instead of {size}")
+        raise CheckpointError(f"{what} is damaged: {len(data)} bytes instead of {size}")
     if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
-        raise CheckpointError(f"the checkpoint {path} is damaged: its SHA-256 is not the recorded one")
-    return unpack(data, f"the checkpoint {path}")
+        raise CheckpointError(f"{what} is damaged: its SHA-256 is not the recorded one")
+    return unpack(data, what)
 
 
 def pack(state: Mapping[str, Any]) -> bytes:
     """`state` as the bytes of a checkpoint. Raises UserMistake, with the place in `state`, for what cannot be kept."""
+    return b"".join(_parts(state))
+
+
+def _parts(state: Mapping[str, Any]) -> list[memoryview]:
+    """The same in pieces: a header, then each array where it is in memory.
+
+    safetensors' own `save` would copy the arrays, and hold Python's lock for it while a lane trains beside its writers.
+    """
     arrays: Arrays = {}
     try:
         structure = json.dumps(_encode(state, "state", arrays), allow_nan=False)
     except RecursionError:
         raise _refused("state", "a structure that is nested this deeply, or holds itself") from None
-    data: bytes = write_arrays(arrays, metadata={"format": FORMAT, "structure": structure})
-    return data
+    entries: dict[str, Any] = {"__metadata__": {"format": FORMAT, "structure": structure}}
+    first = 0
+    stored = sorted(arrays.items(), key=lambda item: -item[1].itemsize)  # so that each is aligned
+    for name, array in stored:
+        offsets = [first, first + array.nbytes]
+        entries[name] = {"dtype": PLAIN_DTYPES[array.dtype.name], "shape": array.shape, "data_offsets": offsets}
+        first += array.nbytes
+    header = json.dumps(entries, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    contents = [array.reshape(-1).view(np.uint8).data for _, array in stored if array.nbytes]
+    return [memoryview(len(header).to_bytes(8, "little") + header), *contents]
 
 
 def unpack(data: bytes, what: str = "the checkpoint") -> dict[str, Any]:
@@ -96,33 +135,6 @@ def unpack(data: bytes, what: str = "the checkpoint") -> dict[str, Any]:
     if not isinstance(state, dict):
         raise CheckpointError(f"{what} is none of ours: it holds a {type(state).__name__}")
     return state
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Put `data` at `path` so that any crash leaves the old file or the new one, whole. Makes the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):  # the first error is the one to tell
-            temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # a folder cannot be opened there, and a rename needs no sync
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _encode(value: Any, place: str, arrays: Arrays) -> Any:
@@ -183,7 +195,9 @@ def _encode_tensor(tensor: torch.Tensor, place: str, arrays: Arrays) -> dict[str
 
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type == "meta":
         raise _refused(place, f"a torch tensor that is not dense ({tensor.layout}, {tensor.dtype}, {tensor.device})")
-    tensor = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
+    if tensor.device.type != "cpu" or not tensor.is_contiguous() or tensor.is_conj() or tensor.is_neg():
+        tensor = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
+    tensor = tensor.detach()
     dtype = str(tensor.dtype).removeprefix("torch.")
     # Bytes by way of uint8: NumPy has no bfloat16, nor the 8-bit floats.
     stored = tensor.numpy() if dtype in PLAIN_DTYPES else tensor.reshape(-1).view(torch.uint8).numpy()

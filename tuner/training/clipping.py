@@ -21,7 +21,7 @@ def global_norm(tensors: list[Tensor]) -> Tensor:
     return total
 
 
-def clip_divisor(norm: Tensor, clip_norm: float) -> Tensor:
+def clip_divisor(norm: Tensor, clip_norm: float | Tensor) -> Tensor:
     """What to divide the gradients by so that their norm is at most `clip_norm`; 1 where it already is. A float32.
 
     The inverse of the factor of torch.nn.utils.clip_grad_norm_, min(1, clip_norm / (norm + 1e-6)): a divisor is what

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tuner.errors import SpecError
 from tuner.seeds import derive_seed
-from tuner.training.randomness import permutation
+from tuner.training.randomness import shuffled
 from tuner.training.settings import BatchSettings
 
 
@@ -38,6 +38,11 @@ def easiest_first(scores: Tensor | None) -> Tensor:
     return scores.argsort(stable=True)
 
 
+def order_state(seed: int, epoch: int) -> int:
+    """What `shuffled` draws the order of an epoch from, in which all rows are open."""
+    return derive_seed(seed, "order", epoch)
+
+
 def epoch_order(n: int, seed: int, epoch: int, easiest_first: Tensor | None, share: float) -> Tensor:
     """The `n` row numbers (int64, CPU) that an epoch reads, a function of (seed, epoch).
 
@@ -47,7 +52,7 @@ def epoch_order(n: int, seed: int, epoch: int, easiest_first: Tensor | None, sha
     if easiest_first is not None and len(easiest_first) != n:
         raise _mistake(f"difficulty gave {len(easiest_first):,} scores for {n:,} rows", "Correct `difficulty`")
     if easiest_first is None or share >= 1:
-        return permutation(n, seed, "order", epoch)
+        return shuffled(torch.tensor([order_state(seed, epoch)]), n)[0]
     n_open = min(n, max(1, math.ceil(share * n - 1e-9)))  # 0.1 * 30 is a little more than 3
     n_passes = -(-n // n_open)
     generator = torch.Generator().manual_seed(derive_seed(seed, "curriculum", epoch))

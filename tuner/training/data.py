@@ -120,7 +120,10 @@ def _prepared(task: Task, device: torch.device) -> _Kept:
 
 
 def _prepare(task: Task, device: torch.device) -> _Kept:
-    splits = task.data()
+    try:
+        splits = task.data()
+    except FileNotFoundError as error:
+        raise DataError(f"the data is not there: {error}", hint="Is it on every machine, at that path?") from error
     train = _rows(splits.train, "train", device)
     validation = _rows(splits.validation, "validation", device)
     subset = permutation(_length(train), 0, "train subset")[: _length(validation)]
@@ -177,11 +180,16 @@ def n_batches(n_examples: int, batch_size: int) -> int:
     return full + (rest > 1 or (rest == 1 and full == 0))
 
 
+def n_rest(n_examples: int, batch_size: int) -> int:
+    """The examples of an epoch's last batch."""
+    return n_examples - (n_batches(n_examples, batch_size) - 1) * batch_size
+
+
 def batch_rows(order: Tensor, batch_size: int) -> tuple[Tensor, ...]:
     """The rows of each of an epoch's `n_batches` batches, where it reads in this `order`.
 
     A gather per batch: on the CPU it costs 1 % of a step of a small MLP, while gathering the whole epoch at once moves
     the entire data set through memory and costs some twenty times as much (benchmarks/records, trainer_epoch).
     """
-    last = n_batches(len(order), batch_size) - 1
-    return torch.split(order, [batch_size] * last + [len(order) - last * batch_size])
+    n_whole = n_batches(len(order), batch_size) - 1
+    return torch.split(order, [batch_size] * n_whole + [n_rest(len(order), batch_size)])

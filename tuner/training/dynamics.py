@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import overload
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -73,34 +75,27 @@ def summary(columns: Mapping[str, Tensor], sizes: Sequence[int], clip_norm: floa
     skipped_steps           steps that were not taken, for whatever reason
     nonfinite_steps         steps whose loss or gradient norm was NaN or infinite (overflows of float16 apart)
     """
-    weights = torch.tensor(sizes, dtype=torch.float64)
+    weights = np.asarray(sizes, dtype=np.float64)
     values = {
-        "train_loss": ((columns["loss"] * weights).sum() / weights.sum()).item(),
-        "skipped_steps": columns["skipped"].sum().item(),
-        "nonfinite_steps": columns["nonfinite"].sum().item(),
+        "train_loss": float((columns["loss"].numpy() * weights).sum() / weights.sum()),
+        "skipped_steps": float(columns["skipped"].numpy().sum()),
+        "nonfinite_steps": float(columns["nonfinite"].numpy().sum()),
     }
-    norms = columns["grad_norm"]
+    norms = columns["grad_norm"].numpy()
     norms = norms[norms != UNMEASURED]
     if len(norms):
-        clipped = norms > (math.inf if clip_norm is None else clip_norm)
-        values["clip_rate"] = clipped.double().mean().item()
+        values["clip_rate"] = float((norms > (math.inf if clip_norm is None else clip_norm)).mean())
         values |= _percentiles(norms)
     return values
 
 
-def _percentiles(norms: Tensor) -> dict[str, float]:
-    norms = torch.where(torch.isfinite(norms), norms, torch.nan)
-    shares = torch.tensor([0.5, 0.9, 0.99, 1.0], dtype=norms.dtype)
+def _percentiles(norms: npt.NDArray[np.float64]) -> dict[str, float]:
     names = ("grad_norm_p50", "grad_norm_p90", "grad_norm_p99", "grad_norm_max")
-    # sorted by hand: torch.quantile refuses more than 16 million, and a stretch may be long
-    ordered = norms[~norms.isnan()].sort().values
+    ordered = np.sort(norms[np.isfinite(norms)])
     if not len(ordered):
         return dict.fromkeys(names, math.nan)
-    places = shares * (len(ordered) - 1)
-    below = places.floor().long()
-    above = places.ceil().long()
-    values = torch.lerp(ordered[below], ordered[above], places - below)
-    return dict(zip(names, values.tolist(), strict=True))
+    places = np.array([0.5, 0.9, 0.99, 1.0]) * (len(ordered) - 1)
+    return dict(zip(names, np.interp(places, np.arange(len(ordered)), ordered).tolist(), strict=True))
 
 
 def noise_scale(columns: Mapping[str, Tensor], sizes: Sequence[int], small_sizes: Sequence[int]) -> float:
@@ -128,34 +123,49 @@ def curves(columns: Mapping[str, Tensor], rates: Tensor, first_step: int, points
     Where there are more steps than points, each of `points`/2 equal bins shows the steps of its least and its greatest
     loss: so no spike is lost (min-max decimation). A norm that was not measured, and what is not finite, is NaN.
     """
-    chosen = _extremes(columns["loss"], points)
-    norms = torch.where(columns["grad_norm"] == UNMEASURED, torch.nan, columns["grad_norm"])
-    shown = {"loss": columns["loss"], "lr": rates.double().cpu(), "grad_norm": norms}
-    shown |= {"loss_scale": columns["loss_scale"], "skipped": columns["skipped"]}
-    steps = tuple(float(first_step + 1 + index) for index in chosen.tolist())
+    losses, norms = columns["loss"].numpy(), columns["grad_norm"].numpy()
+    chosen = _extremes(losses, points)
+    shown = {
+        "loss": losses,
+        "lr": rates.double().cpu().numpy(),
+        "grad_norm": np.where(norms == UNMEASURED, np.nan, norms),
+        "loss_scale": columns["loss_scale"].numpy(),
+        "skipped": columns["skipped"].numpy(),
+    }
+    steps = tuple((first_step + 1.0 + chosen).tolist())
     return {"step": steps} | {name: tuple(values[chosen].tolist()) for name, values in shown.items()}
 
 
-def _extremes(losses: Tensor, points: int) -> Tensor:
+def _extremes(losses: npt.NDArray[np.float64], points: int) -> npt.NDArray[np.int64]:
     n = len(losses)
     if n <= points:
-        return torch.arange(n)
-    ranked = torch.nan_to_num(losses, nan=math.inf, posinf=math.inf)
-    edges = [round(k * n / (points // 2)) for k in range(points // 2 + 1)]
-    chosen = set()
-    for low, high in itertools.pairwise(edges):
-        chosen |= {low + int(ranked[low:high].argmin()), low + int(ranked[low:high].argmax())}
-    return torch.tensor(sorted(chosen))
+        return np.arange(n)
+    ranked = np.nan_to_num(losses, nan=math.inf, posinf=math.inf)
+    edges = np.round(np.arange(points // 2 + 1) * n / (points // 2)).astype(np.int64)
+    places = edges[:-1, None] + np.arange(np.diff(edges).max())
+    inside = places < edges[1:, None]
+    binned = ranked[np.minimum(places, n - 1)]
+    least = np.where(inside, binned, math.inf).argmin(1)
+    greatest = np.where(inside, binned, -math.inf).argmax(1)
+    return np.unique(np.concatenate([edges[:-1] + least, edges[:-1] + greatest]))
 
 
-def needs_norm(step: int) -> bool:
+@overload
+def needs_norm(step: int) -> bool: ...
+@overload
+def needs_norm(step: Tensor) -> Tensor: ...
+def needs_norm(step: int | Tensor) -> bool | Tensor:
     """Whether the gradient norm is measured on `step` (from 0) for the log alone."""
     return step % NORM_EVERY == 0
 
 
-def is_sampled(step: int, last: int) -> bool:
+@overload
+def is_sampled(step: int, last: int) -> bool: ...
+@overload
+def is_sampled(step: Tensor, last: Tensor) -> Tensor: ...
+def is_sampled(step: int | Tensor, last: int | Tensor) -> bool | Tensor:
     """Whether the update ratio is measured on `step` of a stretch whose last step is `last` (global numbers)."""
-    return step % RATIO_EVERY == RATIO_EVERY - 1 or step == last
+    return (step % RATIO_EVERY == RATIO_EVERY - 1) | (step == last)
 
 
 class UpdateRatio:

@@ -35,12 +35,14 @@ def evaluate(
     was_training = model.training
     model.eval()
     totals: dict[str, Tensor] = {}
-    with autocast():
-        for part in ranks.part(examples).batches(batch):
-            measures = task.measures(model, task.prepare(part.inputs), part.targets)
-            for name, mean in {**measures, ROWS: torch.ones((), device=part.inputs.device)}.items():
-                totals[name] = totals.get(name, 0) + mean.double() * len(part)
-    model.train(was_training)
+    try:
+        with autocast():
+            for part in ranks.part(examples).batches(batch):
+                measures = task.measures(model, task.prepare(part.inputs), part.targets)
+                for name, mean in {**measures, ROWS: torch.ones((), device=part.inputs.device)}.items():
+                    totals[name] = totals.get(name, 0) + mean.double() * len(part)
+    finally:
+        model.train(was_training)
     totals = ranks.total(totals)
     n_rows = totals.pop(ROWS)
     return {name: total / n_rows for name, total in totals.items()}

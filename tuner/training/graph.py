@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from tuner.errors import TrialFailed
+from tuner.failures import out_of_memory
 from tuner.records import FailureKind
 from tuner.training.examples import Examples
+from tuner.training.fitting import can_shrink, shrink_step
 from tuner.training.run import Run
 
 WARM_UP = 3
@@ -63,6 +65,7 @@ class GraphedStep:
         self._side = torch.cuda.Stream(run.device)  # type: ignore[no-untyped-call]
         self._seen: Counter[Hashable] = Counter()
         self._recordings: dict[Hashable, Recording] = {}
+        run.room.let_go = self._forget
 
     def __call__(self, batch: Examples, n_samples: int, lr: Tensor, measured: bool) -> Tensor:
         kind = self._kind(batch, measured)
@@ -71,8 +74,17 @@ class GraphedStep:
             self._seen[kind] += 1
             if self._seen[kind] <= WARM_UP:
                 return self._warm_up(batch, n_samples, lr, measured)
-            recording = self._recordings[kind] = self._record(batch, n_samples, lr, measured)
+            recording = self._record(batch, n_samples, lr, measured)
+            if recording is None:
+                shrink_step(self._run, len(batch))
+                return self(batch, n_samples, lr, measured)
+            self._recordings[kind] = recording
         return recording.replay(batch, lr)
+
+    def _forget(self) -> None:
+        """There was no room: what was recorded only holds memory, and was recorded by larger micro-batches."""
+        self._recordings.clear()
+        self._seen.clear()
 
     def _kind(self, batch: Examples, measured: bool) -> Hashable:
         """What a recording cannot change: shapes, what is measured, the number type, what is frozen."""
@@ -86,7 +98,8 @@ class GraphedStep:
         main.wait_stream(self._side)
         return row
 
-    def _record(self, batch: Examples, n_samples: int, lr: Tensor, measured: bool) -> Recording:
+    def _record(self, batch: Examples, n_samples: int, lr: Tensor, measured: bool) -> Recording | None:
+        """The recording; None where there is no room for it, but may be with smaller micro-batches."""
         graph = torch.cuda.CUDAGraph()
         inputs, targets, rate = batch.inputs.clone(), batch.targets.clone(), lr.clone()
         self._run.optimizer.zero_grad()
@@ -94,6 +107,12 @@ class GraphedStep:
             with torch.cuda.graph(graph, stream=self._side):
                 row = self._step(Examples(inputs, targets), n_samples, rate, measured)
         except RuntimeError as error:
+            # Ending a recording that failed may fail, too: then the cause is the context.
+            cause = error if error.__context__ is None or out_of_memory(error) else error.__context__
+            if can_shrink(self._run, cause, self._run.micro_size(len(batch))):
+                return None
+            if out_of_memory(cause):
+                raise
             raise TrialFailed(
                 f"the step cannot be recorded as a CUDA graph: {str(error).splitlines()[0]}",
                 kind=FailureKind.EXCEPTION,

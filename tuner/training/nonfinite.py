@@ -9,21 +9,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from tuner.errors import TrialFailed
+from tuner.failures import out_of_memory
 from tuner.records import FailureKind
 from tuner.training.examples import Examples
 from tuner.training.randomness import reseed, seeded
 from tuner.training.regularisation import training_loss
 from tuner.training.run import Run, Stretch
 from tuner.training.variation import varied
-
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
 
 UPDATED = (
     "the update before overflowed: the learning rate is too high, or unclipped; or a gradient before was not finite, "
@@ -36,7 +34,12 @@ def explain(run: Run, step: int) -> TrialFailed:
     epoch = step // run.steps_per_epoch + 1
     with seeded(run.device, run.seed, "explain"):
         batch = next(run.batches(Stretch(step, step + 1, epoch)))[0]
-        place, cause = _diagnose(run, step, batch)
+        try:
+            place, cause = _diagnose(run, step, batch)
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            place, cause = "a place unknown", "there was no memory left to take the step again and watch it"
     rate = run.learning_rates(Stretch(step, step + 1, epoch)).item()
     limit = run.settings.gradients.nonfinite_limit if run.settings.gradients.nonfinite != "fail" else 1
     times = "" if limit == 1 else f", the last of {limit} in a row"
@@ -69,25 +72,34 @@ def _diagnose(run: Run, step: int, batch: Examples) -> tuple[str, str]:
 
 
 def _replay(run: Run, step: int, batch: Examples, *, half: bool) -> str | None:
-    """Take the step's forward and backward pass again; the first place that is not finite, None if all is."""
+    """Take the step's forward and backward pass again, by the micro-batches that it was taken in; the first place that
+    is not finite, None if all is.
+    """
     reseed(run.device, run.seed, "step", step, run.ranks.rank)
+    run.streams.at_step(step)
     run.model.train()
-    autocast: AbstractContextManager[Any] = run.precision.autocast() if half else nullcontext()
+    autocast = run.precision.autocast if half else nullcontext
     found: list[str] = []
-    with _watched(run.model, found), autocast:
-        mixed = varied(run, batch)
-        progress = torch.tensor(step / run.total_steps, device=run.device)
-        outputs = run.task.forward(run.model, mixed.inputs, progress)
-        loss = training_loss(run.task, outputs, mixed, run.settings.regularisation.label_smoothing)
-        penalty = run.task.penalty(run.model)
-    if found:
-        return found[0]
-    if not _finite(loss):
-        return "the loss"
-    if penalty is not None and not _finite(penalty):
-        return "the penalty"
     run.optimizer.zero_grad()
-    torch.autograd.backward(run.precision.scaled(loss if penalty is None else loss + penalty))
+    mixed = varied(run, batch)
+    progress = torch.tensor(step / run.total_steps, device=run.device)
+    size = run.micro_size(len(batch))
+    for number, part in enumerate(mixed.split(size)):
+        run.streams.at_rows(number * size, len(part.inputs), len(batch))
+        with _watched(run.model, found), autocast():
+            outputs = run.task.forward(run.model, part.inputs, progress)
+            loss = training_loss(run.task, outputs, part, run.settings.regularisation.label_smoothing)
+        if found:
+            return found[0]
+        if not _finite(loss):
+            return "the loss"
+        torch.autograd.backward(run.precision.scaled(loss * (len(part.inputs) / len(batch))))
+    with autocast():
+        penalty = run.task.penalty(run.model)
+    if penalty is not None:
+        if not _finite(penalty):
+            return "the penalty"
+        torch.autograd.backward(run.precision.scaled(penalty))
     # Backward goes from the output to the input: the last module with such a gradient was the first.
     gradients = {name: parameter.grad for name, parameter in run.model.named_parameters()}
     bad = [name for name, gradient in gradients.items() if gradient is not None and not _finite(gradient)]

@@ -80,13 +80,14 @@ class Optimizer:
     torch: one that is frozen for a while keeps its state, and goes on from it.
     """
 
-    def __init__(self, model: nn.Module, settings: OptimizerSettings) -> None:
+    def __init__(self, model: nn.Module, settings: OptimizerSettings, *, blank: bool = False) -> None:
+        """`blank`: the state is whatever was in memory, until `load_state_dict` gives it one."""
         self.settings = settings
         parameters = dict(model.named_parameters())
         multipliers = rate_multipliers(model, settings.layer_decay)
         self._slots: dict[_Group, list[_Slot]] = {}
         for name, decay in sorted(decays(model, settings).items(), key=lambda item: not item[1]):
-            slot = _slot(name, parameters[name], settings)
+            slot = _slot(name, parameters[name], settings, blank=blank)
             group = _Group(settings.weight_decay if decay else 0.0, slot.parameter.dtype, multipliers[name])
             self._slots.setdefault(group, []).append(slot)
 
@@ -142,12 +143,15 @@ class Optimizer:
             skip=skip,
         )
 
+    def tensors(self) -> dict[str, dict[str, Tensor]]:
+        """The state itself, parameter by parameter: {name: {state name: tensor}}."""
+        return {slot.name: self._tensors(slot) for slots in self._slots.values() for slot in slots}
+
     def state_dict(self) -> dict[str, Any]:
-        """Copies of the state, parameter by parameter: {name: {state name: tensor}}."""
+        """Copies of `tensors`."""
         return {
-            slot.name: {name: tensor.clone() for name, tensor in self._tensors(slot).items()}
-            for slots in self._slots.values()
-            for slot in slots
+            parameter: {name: tensor.clone() for name, tensor in state.items()}
+            for parameter, state in self.tensors().items()
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -167,9 +171,10 @@ class Optimizer:
         return {"step": slot.step, **dict(zip(STATE_NAMES[self.settings.optimizer], slot.state, strict=True))}
 
 
-def _slot(name: str, parameter: nn.Parameter, settings: OptimizerSettings) -> _Slot:
+def _slot(name: str, parameter: nn.Parameter, settings: OptimizerSettings, *, blank: bool) -> _Slot:
     (values,) = _reals([parameter.detach()]) if parameter.is_complex() else [parameter.detach()]
-    state = tuple(torch.zeros_like(values) for _ in STATE_NAMES[settings.optimizer])
+    new = torch.empty_like if blank else torch.zeros_like
+    state = tuple(new(values) for _ in STATE_NAMES[settings.optimizer])
     return _Slot(name, parameter, state, torch.zeros((), dtype=torch.float32, device=parameter.device))
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tuner.seeds import derive_seed
+from tuner.training.splitmix import numbers
 
 
 @contextmanager
@@ -30,6 +31,18 @@ def reseed(device: torch.device, seed: int, *place: int | str) -> None:
     torch.default_generator.manual_seed(here)
     if device.type == "cuda":
         torch.cuda.default_generators[_index(device)].manual_seed(here)
+
+
+def shuffled(states: Tensor, n: int) -> Tensor:
+    """A random order of 0..n-1 for each of `states` (k, int64): (k, n) int64, the same on every device.
+
+    Rows are sorted by the numbers that SplitMix64 has for them: by 40 bits, where two rows of a million are equal in
+    half of the orders (then they stay as they are). Above these stands the order's place, so that a GPU sorts them all
+    at once.
+    """
+    rows, orders = torch.arange(n, device=states.device), torch.arange(len(states), device=states.device)
+    keys = (numbers(states[:, None], rows) & (2**40 - 1)) + (orders[:, None] << 40)
+    return (keys.flatten().argsort(stable=True) % n).view(len(states), n)
 
 
 def permutation(n: int, seed: int, *place: int | str) -> Tensor:

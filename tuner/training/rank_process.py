@@ -7,7 +7,6 @@ import pickle
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from multiprocessing.connection import Connection
@@ -17,6 +16,7 @@ from typing import Any, NoReturn, cast, final
 import torch
 
 from tuner.errors import StopTrial, TrialFailed
+from tuner.failures import failure_of
 from tuner.objective import CheckpointState
 from tuner.records import FailureKind
 from tuner.training.checkpoint import pack, unpack
@@ -114,13 +114,13 @@ def _join(job: RankJob) -> None:
 
 
 def _told(error: BaseException) -> dict[str, Any]:
-    lines = "".join(traceback.format_exception(error))
     if isinstance(error, TrialFailed):
         return _as_told(error.message, error.kind, error.details)
+    failure = failure_of(error)
     if isinstance(error, RuntimeError) and GLOO_TIMEOUT in str(error):
-        return _as_told("another rank did not come within rank_timeout; it may hang", FailureKind.TIMEOUT, lines)
-    kind = FailureKind.OUT_OF_MEMORY if isinstance(error, torch.OutOfMemoryError) else FailureKind.EXCEPTION
-    return _as_told(traceback.format_exception_only(error)[-1].strip(), kind, lines)
+        message = "another rank did not come within rank_timeout; it may hang"
+        return _as_told(message, FailureKind.TIMEOUT, failure.details)
+    return _as_told(failure.message, failure.kind, failure.details)
 
 
 def _as_told(message: str, kind: str, details: str) -> dict[str, Any]:

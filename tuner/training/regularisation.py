@@ -93,6 +93,11 @@ def training_loss(task: Task, outputs: Tensor, mixed: Mixed, label_smoothing: fl
     return mixed.share * loss + (1 - mixed.share) * _smoothed(task, outputs, mixed.partners, uniform, label_smoothing)
 
 
+def smoothed_loss(task: Task, outputs: Tensor, targets: Tensor, epsilon: float | Tensor) -> Tensor:
+    """The smoothed loss of a batch that is not mixed; `epsilon` may be a tensor, as where slots have one each."""
+    return _smoothed(task, outputs, targets, _uniform_cross_entropy(task, outputs), epsilon)
+
+
 def _uniform_cross_entropy(task: Task, outputs: Tensor) -> Tensor:
     """The mean over the classes of -log p: (rows, ...)."""
     if outputs.ndim < 2 or outputs.shape[1] != task.n_classes:
@@ -105,7 +110,7 @@ def _uniform_cross_entropy(task: Task, outputs: Tensor) -> Tensor:
     return -torch.log_softmax(outputs, 1, dtype=wide).mean(1)
 
 
-def _smoothed(task: Task, outputs: Tensor, targets: Tensor, uniform: Tensor | None, epsilon: float) -> Tensor:
+def _smoothed(task: Task, outputs: Tensor, targets: Tensor, uniform: Tensor | None, epsilon: float | Tensor) -> Tensor:
     loss = task.loss(outputs, targets)
     if uniform is None or task.n_classes is None:
         return loss

@@ -17,6 +17,7 @@ from tuner.records import Config
 from tuner.training.averaging import Averages
 from tuner.training.curriculum import epoch_order, open_share
 from tuner.training.data import TaskData, batch_rows, n_batches, open_data
+from tuner.training.dropout import Streams, placed_dropout
 from tuner.training.dynamics import UpdateRatio
 from tuner.training.examples import Examples
 from tuner.training.guard import Guard
@@ -26,6 +27,7 @@ from tuner.training.precision import Precision
 from tuner.training.randomness import seeded
 from tuner.training.ranks import Ranks
 from tuner.training.regularisation import check_regularisation
+from tuner.training.room import Room, note_of, place_of
 from tuner.training.schedules import learning_rates
 from tuner.training.settings import TrainerSettings
 from tuner.training.stopping import Patience
@@ -58,9 +60,11 @@ class Run:
     update_ratio: UpdateRatio
     averages: Averages
     precision: Precision
+    streams: Streams
     guard: Guard
     patience: Patience
     ranks: Ranks
+    room: Room
     measure: bool
     clock: Tensor
     """The steps taken or skipped so far: int64 on the device."""
@@ -106,10 +110,14 @@ class Run:
         return self.guard.needs_norm or self.precision.scales
 
     def micro_size(self, n_samples: int) -> int:
-        """Samples of a micro-batch, of the `n_samples` that this rank has of a batch. The noise scale takes two."""
+        """Samples of a micro-batch, of the `n_samples` that this rank has of a batch. The noise scale takes two; no
+        more than there is room for.
+        """
         if self.settings.batches.micro_batch is not None:
-            return min(n_samples, self.settings.batches.micro_batch)
-        return -(-n_samples // 2) if self.settings.gradients.noise_scale else n_samples
+            n = min(n_samples, self.settings.batches.micro_batch)
+        else:
+            n = -(-n_samples // 2) if self.settings.gradients.noise_scale else n_samples
+        return self.room.rows("step", n)
 
     def samples(self, step: int) -> int:
         """Samples seen in the first `step` steps."""
@@ -169,29 +177,41 @@ class Run:
         for batch, whole in zip(self.data.train.batches(shares, part.resource), rows, strict=True):
             yield batch, len(whole)
 
+    def order(self, epoch: int) -> Tensor:
+        """The row numbers (int64, CPU) as an epoch (from 1) reads them: a function of the trial's seed and epoch."""
+        return epoch_order(len(self.data.train), self.seed, epoch, self.data.easiest_first, self.open_share(epoch))
+
+    def open_share(self, epoch: int) -> float:
+        """The share of the rows that an epoch (from 1) reads."""
+        return open_share(self.settings.batches, (epoch - 1) * self.steps_per_epoch / self.total_steps)
+
     def batch_rows(self, epoch: int) -> tuple[Tensor, ...]:
-        """The row numbers of each batch of an epoch (from 1): a function of the trial's seed and the epoch."""
-        settings = self.settings.batches
-        share = open_share(settings, (epoch - 1) * self.steps_per_epoch / self.total_steps)
-        order = epoch_order(len(self.data.train), self.seed, epoch, self.data.easiest_first, share)
+        """The row numbers of each batch of an epoch (from 1)."""
+        order = self.order(epoch)
         if isinstance(self.data.train, Examples):
             order = order.to(self.device)
-        return batch_rows(order, settings.batch_size)
+        return batch_rows(order, self.settings.batches.batch_size)
 
     def checkpoint(self, resource: int) -> dict[str, Any]:
         """The state at `resource`, copied: training on does not change it.
 
         Random states are not in it: whatever is drawn, and the order of the data, are functions of seed and step.
         """
+        model = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+        return self.checkpoint_of(resource, model, self.optimizer.state_dict())
+
+    def checkpoint_of(self, resource: int, model: Mapping[str, Any], optimizer: Mapping[str, Any]) -> dict[str, Any]:
+        """The same, of a model and an optimizer whose state is kept elsewhere."""
         return {
             "resource": resource,
-            "model": {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()},
+            "model": model,
             "averaged": self.averages.averaged(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": optimizer,
             "averages": self.averages.state_dict(),
             "precision": self.precision.state_dict(),
             "guard": self.guard.state_dict(),
             "patience": self.patience.state_dict(),
+            "room": self.room.state_dict(),
             "usual_norms": list(self.usual_norms),
             "history": [list(point) for point in self.history],
         }
@@ -213,28 +233,40 @@ class Run:
         self.precision.load_state_dict(checkpoint["precision"])
         self.guard.load_state_dict(checkpoint["guard"])
         self.patience.load_state_dict(checkpoint["patience"])
+        if "room" in checkpoint:  # older ones have none
+            self.room.load_state_dict(checkpoint["room"])
         self.history = [list(point) for point in checkpoint["history"]]
         self.usual_norms = list(checkpoint["usual_norms"])
         self.nonfinite_seen = self.guard.nonfinite_so_far()
 
 
-def open_run(task: Task, config: Config, trial: TrialHandle, ranks: Ranks, *, measure: bool) -> Run:
-    """A run at resource 0. Raises SpecError for settings that do not fit the task or the device, and DataError."""
+def open_run(
+    task: Task, config: Config, trial: TrialHandle, ranks: Ranks, *, measure: bool, data: TaskData | None = None
+) -> Run:
+    """A run at resource 0. Raises SpecError for settings that do not fit the task or the device, and DataError.
+
+    With `data` it only keeps the books of a trial that is trained elsewhere, on that data: all else is on the CPU.
+    """
     settings = TrainerSettings.from_config(config)
     check_regularisation(task, settings.regularisation)
-    device = torch.device(trial.device)
+    keeps_books = data is not None
+    device = torch.device("cpu" if keeps_books else trial.device)
     if settings.speed.cuda_graph and not ranks.alone:
         raise SpecError("ranks cannot share a recorded step", path="cuda_graph", hint="Set cuda_graph: false.")
     precision = Precision(settings.precision, device)
-    data = open_data(task, device, settings.batches, seed=trial.seed, threads=trial.threads)
+    if data is None:
+        data = open_data(task, device, settings.batches, seed=trial.seed, threads=trial.threads)
     with seeded(device, trial.seed, "weights"):
-        model = task.model(config).to(device)
+        model = placed_dropout(task.model(config))
+        model = model if keeps_books else model.to(device)
     if settings.speed.channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if settings.distributed.sync_batch_norm and not ranks.alone and device.type == "cuda":
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
-    optimizer = Optimizer(model, settings.optimizer)
-    network: nn.Module = cast("nn.Module", torch.compile(model)) if settings.speed.compile else model
+    optimizer = Optimizer(model, settings.optimizer, blank=keeps_books)
+    note = None if keeps_books else note_of(trial, ranks)
+    compiles = settings.speed.compile and not keeps_books
+    network: nn.Module = cast("nn.Module", torch.compile(model)) if compiles else model
     return Run(
         task=task,
         settings=settings,
@@ -249,9 +281,11 @@ def open_run(task: Task, config: Config, trial: TrialHandle, ranks: Ranks, *, me
         update_ratio=UpdateRatio(optimizer.parameters),
         averages=Averages(optimizer.parameters, settings.averaging, optimizer.names),
         precision=precision,
+        streams=Streams(model, trial.seed, ranks.rank, device),
         guard=Guard(settings.gradients, device),
         patience=Patience(settings.stopping),
         ranks=ranks,
+        room=Room(note, sum(p.numel() for p in model.parameters()), place_of(device, precision.name)),
         measure=measure,
         clock=torch.zeros((), dtype=torch.int64, device=device),
         trainable=frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad),

@@ -7,6 +7,7 @@ Importing this loads no torch.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cache, lru_cache
 from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import Field, model_validator
@@ -226,6 +227,7 @@ class TrainerSettings:
         return cls(**{name: _read(group, config) for name, group in groups().items()})
 
 
+@cache
 def groups() -> dict[str, type[Part]]:
     """The groups of settings, by their names in TrainerSettings."""
     hints = get_type_hints(TrainerSettings)
@@ -233,4 +235,14 @@ def groups() -> dict[str, type[Part]]:
 
 
 def _read(group: type[Part], config: Config) -> Any:
-    return group.model_validate({name: value for name, value in config.items() if name in group.model_fields})
+    given = {name: value for name, value in config.items() if name in group.model_fields}
+    try:
+        return _validated(group, tuple((name, type(value), value) for name, value in given.items()))
+    except TypeError:  # what cannot be a key is no value of a setting: let the message say so
+        return group.model_validate(given)
+
+
+@lru_cache(maxsize=4096)
+def _validated(group: type[Part], given: tuple[tuple[str, type, Any], ...]) -> Part:
+    """The group; worked out once for the same values, as most are the same in all trials of a study."""
+    return group.model_validate({name: value for name, _, value in given})

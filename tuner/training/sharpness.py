@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tuner.errors import TrialFailed
+from tuner.failures import out_of_memory
 from tuner.seeds import derive_seed
 from tuner.training.examples import Examples
 from tuner.training.task import Task
@@ -165,9 +166,9 @@ def _batch_hessian_times(vector: list[Tensor], loss: Tensor, parameters: Paramet
         outputs, weights = zip(*varying, strict=True)
         _check_twice_differentiable(outputs)
         return torch.autograd.grad(outputs, parameters, weights, allow_unused=True, materialize_grads=True)
-    except torch.OutOfMemoryError:
-        raise
     except RuntimeError as error:
+        if out_of_memory(error):
+            raise
         raise TrialFailed(
             f"the Hessian needs a second derivative that a part of the model does not have: {error}",
             kind="exception",

@@ -41,13 +41,17 @@ class Task(ABC):
     """How the other rooms recognise a Task without importing this one."""
     wants_gpu: ClassVar[bool] = True
     """Whether `gpus: auto` should give it a GPU where there is one."""
+    uses_horizon: ClassVar[bool] = False
+    """Whether `forward` looks at `progress`: then a trial that is to go further than was planned starts again."""
     n_classes: ClassVar[int | None] = None
     """For classification with cross-entropy: outputs (rows, n_classes, ...) of logits and targets of whole numbers.
     Label smoothing and several of `tune check --deep`'s questions need to know.
     """
 
     def fetch(self) -> None:
-        """Put what `data` reads where it finds it: called once, where the study is started. Raises DataError."""
+        """Put what `data` reads where it finds it: called where the study is started, before anything is written, and
+        once on every other node of a cluster, before its workers begin. Raises DataError.
+        """
         return
 
     @abstractmethod

@@ -15,6 +15,7 @@ The steps themselves (loss, learning rate, gradient norm, loss scale) go along a
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import partial
 
@@ -29,6 +30,7 @@ from tuner.training.clipping import clip_divisor, clip_values, global_norm
 from tuner.training.dynamics import StepLog
 from tuner.training.evaluation import evaluate, evaluation_batch
 from tuner.training.examples import Examples
+from tuner.training.fitting import fitting_evaluation, fitting_step, may_repeat
 from tuner.training.graph import Stepper, make_stepper
 from tuner.training.guard import CHECK_EVERY
 from tuner.training.nonfinite import explain
@@ -109,6 +111,7 @@ def train_stretch(run: Run, stretch: Stretch, step_once: Stepper, watchdog: Watc
             if sampled:
                 run.update_ratio.before()
             reseed(run.device, run.seed, "step", step, run.ranks.rank)
+            run.streams.at_step(step)
             measured = sampled or (run.measure and dynamics.needs_norm(step))
             row = step_once(batch, n_samples, rates[step - stretch.first], measured)
             run.averages.after_step(step, (step + 1) / run.total_steps)
@@ -131,9 +134,8 @@ def train_step(run: Run, batch: Examples, n_samples: int, lr: Tensor, measured: 
     """
     clip_norm, clip_value = run.settings.gradients.clip_norm, run.settings.gradients.clip_value
 
-    kept = buffers.keep(run.model) if run.goes_on_after_a_skip else []
-    run.optimizer.zero_grad()
-    loss, small_norm = backward(run, batch, n_samples)
+    kept = buffers.keep(run.model) if run.goes_on_after_a_skip or may_repeat(run) else []
+    loss, small_norm = fitting_step(run, kept, len(batch), partial(backward, run, batch, n_samples))
     gradients = run.optimizer.gradients()
 
     norm = divisor = None
@@ -151,7 +153,8 @@ def train_step(run: Run, batch: Examples, n_samples: int, lr: Tensor, measured: 
     common = loss if run.ranks.alone or norm is None else norm
     verdict = run.guard.judge(common, norm, scales=run.precision.scales)
     run.optimizer.step(lr, divisor, verdict.skip)
-    buffers.put_back(kept, verdict.skip)
+    if run.goes_on_after_a_skip:
+        buffers.put_back(kept, verdict.skip)
     row = dynamics.row(loss, norm, small_norm, run.precision.scale, verdict.skip, verdict.nonfinite)
     run.precision.update(verdict.overflow)
     run.clock.add_(1)
@@ -170,9 +173,11 @@ def backward(run: Run, batch: Examples, n_samples: int) -> tuple[Tensor, Tensor 
 
     losses = []
     small_norm = None
-    parts = mixed.split(run.micro_size(len(batch)))
+    size = run.micro_size(len(batch))
+    parts = mixed.split(size)
     for number, part in enumerate(parts):
         last = number == len(parts) - 1
+        run.streams.at_rows(number * size, len(part.inputs), len(batch))
         with nullcontext() if last else run.ranks.accumulating(run.network):
             with run.precision.autocast():
                 outputs = task.forward(run.network, part.inputs, progress)
@@ -243,25 +248,43 @@ def summarise(run: Run, stretch: Stretch, log: StepLog, rates: Tensor, started: 
 
 def validate(run: Run, resource: int) -> dict[str, float]:
     """Both sides of the gap in evaluation mode, the task's metrics, the weights' norm; by averaged weights, if so."""
-    batch = run.settings.measuring.evaluation_batch or evaluation_batch(run.device)
-    with run.averages.evaluated():
-        measured = partial(evaluate, run.task, run.model, batch=batch, autocast=run.precision.autocast, ranks=run.ranks)
-        validation = measured(run.data.validation)
-        train_loss = measured(run.data.train_subset)["loss"]
-        values = {f"val_{name}": value for name, value in validation.items()}
-        values |= {"train_eval_loss": train_loss, "gap": validation["loss"] - train_loss}
-        for name, examples in run.data.also.items():
-            values |= {f"{name}_{key}": value for key, value in measured(examples).items()}
-        values["weight_norm"] = global_norm([parameter.detach() for parameter in run.optimizer.parameters])
-        if resource == run.horizon:
-            values |= flatness(run, batch)
-    floats = dynamics.to_floats(values)
+    largest = max(len(rows) for rows in (run.data.validation, run.data.train_subset, *run.data.also.values()))
+    batch = min(largest, run.settings.measuring.evaluation_batch or evaluation_batch(run.device))
+    return conclude(run, resource, fitting_evaluation(run, batch, resource, partial(measured, run, resource)))
+
+
+def conclude(run: Run, resource: int, floats: dict[str, float]) -> dict[str, float]:
+    """What was measured at `resource`, with what follows from it and the reports before."""
     run.patience.update(resource, floats["val_loss"])
     run.history.append([float(resource), floats["train_eval_loss"], floats["val_loss"]])
     resources, train_losses, val_losses = ([point[column] for point in run.history] for column in range(3))
     onset = overfitting_onset(resources, train_losses, val_losses)
     found = {} if onset is None else {"overfitting_from": float(onset)}
     return floats | found | dynamics.memory_peak_mib(run.device)
+
+
+def measured(run: Run, resource: int, batch: int) -> dict[str, float]:
+    """What `validate` measures by the evaluated weights, `batch` rows at a time."""
+    run.streams.at_evaluation(resource)
+    with run.averages.evaluated():
+        on = partial(evaluate, run.task, run.model, batch=batch, autocast=run.precision.autocast, ranks=run.ranks)
+        validation = on(run.data.validation)
+        train_loss = on(run.data.train_subset)["loss"]
+        further = {name: on(examples) for name, examples in run.data.also.items()}
+        values = named_measures(validation, train_loss, further)
+        values["weight_norm"] = global_norm([parameter.detach() for parameter in run.optimizer.parameters])
+        if resource == run.horizon:
+            values |= flatness(run, batch)
+    return dynamics.to_floats(values)
+
+
+def named_measures(
+    validation: Mapping[str, Tensor], train_loss: Tensor, further: Mapping[str, Mapping[str, Tensor]]
+) -> dict[str, Tensor]:
+    """What was measured in evaluation mode, by the names that a report has for it."""
+    values = {f"val_{name}": value for name, value in validation.items()}
+    values |= {"train_eval_loss": train_loss, "gap": validation["loss"] - train_loss}
+    return values | {f"{name}_{key}": value for name, part in further.items() for key, value in part.items()}
 
 
 def flatness(run: Run, batch: int) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 Number = Tensor | float
+Corrections = tuple[Tensor, Tensor]
 
 
 class AdamState(NamedTuple):
@@ -32,12 +33,14 @@ def adam(
     beta1: Number,
     beta2: Number,
     eps: Number,
+    corrections: Corrections | None = None,
 ) -> tuple[Tensor, AdamState]:
     """One Adam update (Kingma & Ba 2015, algorithm 1), with the decay as an L2 term of the gradient, as in torch.
 
     g ← g + λθ; θ ← θ - lr·m̂/(√v̂ + eps), with m̂ and v̂ as for `adamw`.
     """
-    direction, state = _adaptive_direction(gradient + weight_decay * parameter, state, beta1, beta2, eps)
+    gradient = gradient + weight_decay * parameter
+    direction, state = _adaptive_direction(gradient, state, beta1, beta2, eps, corrections)
     return parameter - lr * direction, state
 
 
@@ -51,25 +54,37 @@ def adamw(
     beta1: Number,
     beta2: Number,
     eps: Number,
+    corrections: Corrections | None = None,
 ) -> tuple[Tensor, AdamState]:
     """One AdamW update (Loshchilov & Hutter 2019, algorithm 2, decay scaled by lr as in torch).
 
-    θ ← θ(1 - lr·λ) - lr·m̂/(√v̂ + eps), with bias-corrected m̂ = m/(1-β₁ᵗ) and v̂ = v/(1-β₂ᵗ).
+    θ ← θ(1 - lr·λ) - lr·m̂/(√v̂ + eps), with bias-corrected m̂ = m/(1-β₁ᵗ) and v̂ = v/(1-β₂ᵗ). `corrections`: the
+    `bias_corrections` of this update, where they are known already.
     """
-    direction, state = _adaptive_direction(gradient, state, beta1, beta2, eps)
+    direction, state = _adaptive_direction(gradient, state, beta1, beta2, eps, corrections)
     return parameter * (1 - lr * weight_decay) - lr * direction, state
 
 
+def bias_corrections(step: Tensor, beta1: Number, beta2: Number) -> Corrections:
+    """1 - β₁ᵗ and 1 - β₂ᵗ of the update after `step` updates, in float64."""
+    # In double precision: 1 - βᵗ cancels, and in float32 a β₂ of 0.9999 would lose three digits.
+    count = step.double() + 1
+    return 1 - beta1**count, 1 - beta2**count
+
+
 def _adaptive_direction(
-    gradient: Tensor, state: AdamState, beta1: Number, beta2: Number, eps: Number
+    gradient: Tensor,
+    state: AdamState,
+    beta1: Number,
+    beta2: Number,
+    eps: Number,
+    corrections: Corrections | None,
 ) -> tuple[Tensor, AdamState]:
-    step = state.step + 1
+    first, second = bias_corrections(state.step, beta1, beta2) if corrections is None else corrections
     exp_avg = beta1 * state.exp_avg + (1 - beta1) * gradient
     exp_avg_sq = beta2 * state.exp_avg_sq + (1 - beta2) * gradient * gradient
-    # In double precision: 1 - βᵗ cancels, and in float32 a β₂ of 0.9999 would lose three digits.
-    corrected = exp_avg / (1 - beta1 ** step.double()).to(exp_avg.dtype)
-    spread = torch.sqrt(exp_avg_sq / (1 - beta2 ** step.double()).to(exp_avg.dtype)) + eps
-    return corrected / spread, AdamState(exp_avg, exp_avg_sq, step)
+    spread = torch.sqrt(exp_avg_sq / second.to(exp_avg.dtype)) + eps
+    return exp_avg / first.to(exp_avg.dtype) / spread, AdamState(exp_avg, exp_avg_sq, state.step + 1)
 
 
 class SGDState(NamedTuple):

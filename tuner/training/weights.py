@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner.errors import CheckpointError, UserMistake
-from tuner.training.checkpoint import write_atomically
+from tuner.storage.folder import write_atomically
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -19,7 +19,7 @@ def check_fit(spec: StudySpec, objective: Any) -> None:
         return
     from tuner.training import TrainerSettings
 
-    for place, config in _corners(spec):
+    for place, config in corners(spec):
         try:
             settings = TrainerSettings.from_config(config)
         except SpecError as error:
@@ -41,7 +41,7 @@ def _check_rungs(spec: StudySpec, every: int) -> None:
             )
 
 
-def _corners(spec: StudySpec) -> Iterator[tuple[str, Config]]:
+def corners(spec: StudySpec) -> Iterator[tuple[str, Config]]:
     """Configurations that between them show every choice, and both ends of every other axis."""
     middle = {name: axis.from_unit(0.5) for name, axis in spec.axes.items()}
     for name, axis in spec.axes.items():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
 from tuner.control import best_of
 from tuner.errors import CheckpointError, UserMistake, shown
 from tuner.records import Checkpoint, Report
 from tuner.spec import StudySpec
+from tuner.storage import Storage
 
 Which = Literal["best", "last"]
 
@@ -36,14 +36,16 @@ def find_checkpoint(spec: StudySpec, reports: list[Report], which: Which) -> Che
     return found
 
 
-def load_checkpoint(folder: Path, kept: Checkpoint, unit: str) -> dict[str, Any]:
-    """The state in a checkpoint below the study's `folder`. Raises CheckpointError if it is gone or damaged."""
-    from tuner.training.checkpoint import load
+def load_checkpoint(storage: Storage, kept: Checkpoint, unit: str) -> dict[str, Any]:
+    """The state in a checkpoint of the study's files. Raises CheckpointError if it is gone or damaged."""
+    from tuner.training.checkpoint import get
 
-    path = folder / kept.path
-    if not path.exists():
+    try:
+        return get(storage, kept.path, sha256=kept.sha256, size=kept.size)
+    except CheckpointError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
         raise CheckpointError(
-            f"the checkpoint of {unit} {kept.resource} is not there any more: {path}",
+            f"the checkpoint of {unit} {kept.resource} is not there any more: {storage.path(kept.path)}",
             hint="checkpoint.keep says how many of the newest stay, checkpoint.best whether the best one does.",
-        )
-    return load(path, sha256=kept.sha256, size=kept.size)
+        ) from None

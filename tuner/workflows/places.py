@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import secrets
 from pathlib import Path
 from typing import Any
 
 from tuner.errors import UserMistake
-from tuner.home import expanded, home
+from tuner.home import home
 from tuner.spec import StudySpec
+from tuner.storage import Place, below
 from tuner.store import StudyRecord
 
 DEFAULT_STORAGE = "runs"
@@ -16,15 +19,25 @@ DEFAULT_STORAGE = "runs"
 MARKER = ".study"
 """The file in a study's folder that says whose it is: two stores may each have a study of that name."""
 
+DRAFT = ".study-"
+"""How the name begins of a marker that is being written: left behind by a kill, it is nobody's claim."""
+
 _REMEDY = "Choose another --name, or another storage (--set storage=FOLDER)."
 
 
+def study_place(spec: StudySpec) -> Place:
+    """The study's own place below its `storage` (by default $TUNER_HOME or ./runs): a folder, as an absolute path, or
+    the URL of an object store's.
+    """
+    return home().resolve() / spec.study if spec.storage == DEFAULT_STORAGE else below(spec.storage, spec.study)
+
+
 def study_folder(spec: StudySpec) -> Path:
-    """The study's own folder, below its `storage` (by default $TUNER_HOME or ./runs), as an absolute path."""
-    if "://" in spec.storage:
-        raise UserMistake(f"storage: object stores are not supported yet, got {spec.storage!r}", hint="Name a folder.")
-    root = home() if spec.storage == DEFAULT_STORAGE else expanded(spec.storage)
-    return root.resolve() / spec.study
+    """The study's own folder. Raises UserMistake if it is in an object store."""
+    place = study_place(spec)
+    if isinstance(place, Path):
+        return place
+    raise UserMistake(f"study {spec.study!r} has no folder: its files are in {place}", hint="Read its `storage`.")
 
 
 def claim_folder(record: StudyRecord, folder: Path) -> Path:
@@ -35,7 +48,7 @@ def claim_folder(record: StudyRecord, folder: Path) -> Path:
     try:
         make_private(folder)
         there = _marker(folder)
-        if there is None and any(folder.iterdir()):
+        if there is None and any(not path.name.startswith(DRAFT) for path in folder.iterdir()):
             raise UserMistake(f"{folder} holds files of something else than study {record.name!r}", hint=_REMEDY)
         if there is None:
             _mark(record, folder)
@@ -68,15 +81,30 @@ def _identity(record: StudyRecord) -> dict[str, Any]:
 
 
 def _mark(record: StudyRecord, folder: Path) -> None:
-    marker = folder / MARKER
+    """Put the marker there, whole or not at all: a kill in between must leave no folder that is nobody's."""
+    text = json.dumps(_identity(record))
+    draft = folder / f"{DRAFT}{secrets.token_hex(4)}"
     try:
-        with marker.open("x", encoding="utf-8") as file:  # of two stores that begin the same study, one comes first
-            json.dump(_identity(record), file)
-    except FileExistsError:
+        with draft.open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        _publish(draft, folder / MARKER, text)
+    except FileExistsError:  # of two stores that begin the same study, one comes first
         raise UserMistake(f"{folder} was just taken by another study", hint=_REMEDY) from None
-    except OSError:
-        marker.unlink(missing_ok=True)  # half a marker would be nobody's
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _publish(draft: Path, marker: Path, text: str) -> None:
+    """Give the draft the marker's name. Raises FileExistsError if there is a marker."""
+    try:
+        os.link(draft, marker)
+    except FileExistsError:
         raise
+    except OSError:  # a file system without links
+        with marker.open("x", encoding="utf-8") as file:
+            file.write(text)
 
 
 def _marker(folder: Path) -> Any:

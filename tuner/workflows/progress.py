@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tuner.analysis.progress import units_per_trial
 from tuner.control import StudyController
+from tuner.records import TrialSummary
 from tuner.workflows.gauge import Speed
 
 
@@ -41,6 +42,13 @@ def progress_of(controller: StudyController, *, seconds_this_session: float, spe
             until_the_bell = max(budget.minutes * 60 - seconds, 0.0)
             left = until_the_bell if left is None else min(left, until_the_bell)
     return Progress(share, seconds, left)
+
+
+def best_so_far(controller: StudyController) -> TrialSummary | None:
+    """What `tuner.analysis.best_trial` would say of all trials' summaries, without making them."""
+    with_value = (trial for trial in controller.trials if trial.has_value)
+    best = min(with_value, key=lambda trial: (-trial.resource, trial.loss, trial.number), default=None)
+    return None if best is None else best.summary(controller.spec.metric)
 
 
 def seconds_left(units: float, seconds_per_unit: float, speed: Speed) -> float:

@@ -10,9 +10,10 @@ from tuner.analysis.in_html import study_html
 from tuner.errors import StudyNotFound
 from tuner.records import Details, Report, TrialSummary
 from tuner.spec import Budget, StudySpec
+from tuner.storage import Storage, open_storage
 from tuner.store import StudyRecord, StudyStore
 from tuner.workflows.kept import Which, find_checkpoint, load_checkpoint
-from tuner.workflows.places import study_folder
+from tuner.workflows.places import study_folder, study_place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,8 +49,13 @@ class Study:
 
     @property
     def folder(self) -> Path:
-        """Where its trials' logs and checkpoints are."""
+        """Where its trials' logs and checkpoints are. Raises UserMistake if they are in an object store."""
         return study_folder(self.spec)
+
+    @property
+    def storage(self) -> Storage:
+        """Its trials' logs and checkpoints, wherever they are."""
+        return open_storage(study_place(self.spec))
 
     @property
     def trials(self) -> list[TrialSummary]:
@@ -89,7 +95,7 @@ class Study:
         """
         self.trial(trial)
         found = find_checkpoint(self.spec, self.reports(trial), which)
-        return load_checkpoint(self.folder, found, self.spec.scheduler.unit)
+        return load_checkpoint(self.storage, found, self.spec.scheduler.unit)
 
     def save_weights(self, trial: int, path: str | Path, which: Which = "best") -> None:
         """Write the weights that a Task's trial was evaluated with, as a safetensors file: name -> tensor.

@@ -5,13 +5,18 @@ from __future__ import annotations
 import logging
 import tempfile
 import threading
+import uuid
 from typing import Any, Self, final
 
-from ray import cloudpickle, tune
+from ray import tune
 from ray.tune.progress_reporter import TrialProgressCallback
 
 from tuner.execution._base import Job
+from tuner.execution.ray.arrival import node_id
+from tuner.execution.ray.obituary import obituary
+from tuner.execution.ray.parcel import pack
 from tuner.execution.ray.worker import search_path, work
+from tuner.records import Failure
 
 MANY = 10_000
 """The number of workers for `parallel: auto` on a cluster: those beyond its room start when nodes join."""
@@ -24,16 +29,18 @@ GOODBYE_SECONDS = 0.3
 class Crew:
     """Started once, dismissed once."""
 
-    def __init__(self, job: Job, mailbox: Any, gpus: float, n_workers: int) -> None:
+    def __init__(self, job: Job, mailbox: Any, gpus: float, n_workers: int, *, lanes: bool) -> None:
         self.lives: dict[str, int] = {}
         """The number of each worker's present life, as the desk has heard."""
         self.lost: list[tuple[str, int | None]] = []
         """The workers that died, and in which life, as Tune tells (in its thread: append and pop are atomic)."""
+        self.obituaries: dict[tuple[str, int | None], Failure] = {}
+        """What they died of."""
         self.dismissed = False
         self.error: BaseException | None = None
         # What Tune writes is disposable: the store is the truth. It may still be writing when that goes.
         self._scratch = tempfile.TemporaryDirectory(prefix="tuner-ray-", ignore_cleanup_errors=True)
-        self._tuner = self._make_tuner(job, mailbox, gpus, n_workers)
+        self._tuner = self._make_tuner(job, mailbox, gpus, n_workers, lanes=lanes)
         self._thread = threading.Thread(target=self._run, name="tune", daemon=True)
 
     def start(self) -> None:
@@ -51,9 +58,17 @@ class Crew:
         self._thread.join(GOODBYE_SECONDS)
         self._scratch.cleanup()
 
-    def _make_tuner(self, job: Job, mailbox: Any, gpus: float, n_workers: int) -> tune.Tuner:
-        job_bytes = cloudpickle.dumps(job)  # type: ignore[no-untyped-call]
-        trainable = tune.with_parameters(work, mailbox=mailbox, job_bytes=job_bytes, path=search_path(), gpus=gpus)
+    def _make_tuner(self, job: Job, mailbox: Any, gpus: float, n_workers: int, *, lanes: bool) -> tune.Tuner:
+        trainable = tune.with_parameters(
+            work,
+            mailbox=mailbox,
+            parcel=pack(job),
+            path=search_path(),
+            gpus=gpus,
+            run=uuid.uuid4().hex,
+            home=node_id(),
+            lanes=lanes,
+        )
         return tune.Tuner(
             tune.with_resources(trainable, {"cpu": job.resources.cpus, "gpu": gpus}),
             tune_config=tune.TuneConfig(num_samples=n_workers),
@@ -100,7 +115,9 @@ class Watch(_OfCrew, TrialProgressCallback):
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
         """See tune.Callback."""
         if self._crew is not None:
-            self._crew.lost.append((trial.trial_id, self._crew.lives.get(trial.trial_id)))
+            worker = (trial.trial_id, self._crew.lives.get(trial.trial_id))
+            self._crew.obituaries[worker] = obituary(trial.pickled_error_file)
+            self._crew.lost.append(worker)
 
     def _silence(self, *args: Any, **info: Any) -> None:
         """Nothing is printed."""

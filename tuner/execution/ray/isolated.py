@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -17,10 +18,10 @@ from typing import Any, NoReturn, final
 
 from ray import cloudpickle
 
-from tuner.execution._base import Job
+from tuner.execution._base import Aside, Job
 from tuner.execution.abandoning import PATIENCE_SECONDS, Abandon
 from tuner.execution.trial_run import Send, run_segment
-from tuner.records import Decision, Ending, Failure, FailureKind, Pace, Report, Segment, SegmentEnd
+from tuner.records import Decision, Ending, Failure, FailureKind, Pace, Report, Segment, SegmentEnd, Waiting
 
 ORPHAN_SECONDS = 1.0
 """How often a segment's process looks whether its worker is still there."""
@@ -38,7 +39,7 @@ def run_isolated(job: Job, segment: Segment, send: Send, *, abandon: Abandon, gp
                 ours.send(sys.path)
                 ours.send_bytes(cloudpickle.dumps((job, segment, gpus)))  # type: ignore[no-untyped-call]
                 while not isinstance(message := ours.recv(), SegmentEnd):
-                    if isinstance(message, Pace):
+                    if isinstance(message, Pace | Waiting):
                         send(message, wait=False)
                     else:
                         report, wait = message
@@ -49,6 +50,9 @@ def run_isolated(job: Job, segment: Segment, send: Send, *, abandon: Abandon, gp
 
 
 def _died(segment: Segment, code: int) -> SegmentEnd:
+    if code == -signal.SIGTERM:
+        failure = Failure(FailureKind.PREEMPTED, "the objective's process was asked to end (SIGTERM)")
+        return SegmentEnd(segment.trial, segment.index, Ending.LOST, failure)
     how = f"was ended by signal {-code}" if code < 0 else f"exited with code {code}"
     failure = Failure(FailureKind.EXCEPTION, f"the objective's process {how}")
     return SegmentEnd(segment.trial, segment.index, Ending.FAILED, failure)
@@ -63,11 +67,11 @@ class Line:
         self._lock = threading.Lock()
         self._ended = False
 
-    def send(self, message: Report | Pace, /, *, wait: bool) -> Decision:
+    def send(self, message: Report | Aside, /, *, wait: bool) -> Decision:
         """See Send."""
         with self._lock:
-            self._pipe.send(message if isinstance(message, Pace) else (message, wait))
-        decision: Any = Decision.CONTINUE if isinstance(message, Pace) else self._pipe.recv()
+            self._pipe.send((message, wait) if isinstance(message, Report) else message)
+        decision: Any = self._pipe.recv() if isinstance(message, Report) else Decision.CONTINUE
         return Decision(decision)
 
     def end(self, end: SegmentEnd) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import platform
 import sys
 import threading
 import time
@@ -11,10 +12,10 @@ from typing import Any, NoReturn, final
 
 import ray
 
-from tuner.execution._base import Message
+from tuner.execution._base import Aside, Message
 from tuner.execution.abandoning import PATIENCE_SECONDS
 from tuner.execution.ray.mailbox import Answer, Envelope, Need
-from tuner.records import Decision, Ending, Failure, FailureKind, Pace, Report, Segment, SegmentEnd
+from tuner.records import Decision, Ending, Failure, FailureKind, Report, Segment, SegmentEnd, Waiting
 
 PULSE_SECONDS = 0.2
 """How long a report that nobody waits for may stay with the worker."""
@@ -24,9 +25,10 @@ PULSE_SECONDS = 0.2
 class Postbox:
     """Sends reports and ends, fetches decisions and segments.
 
-    Reports that the objective need not wait for are posted together by a thread, the pulse, which waits for the answer
-    in its stead: a trial that is to stop learns it at its next report. One exchange is under way at a time (`_lock`):
-    nothing overtakes anything.
+    Reports that the objective need not wait for are posted together by a thread, the pulse, which looks for the answer
+    in its stead: a trial that is to stop learns it at its next report. However long the driver takes, the objective
+    works on to its next decision, and its reports wait here. One exchange is under way at a time: nothing overtakes
+    anything.
     """
 
     def __init__(self, mailbox: Any, worker: str) -> None:
@@ -34,11 +36,14 @@ class Postbox:
         """Seconds that an objective may be silent."""
         self._mailbox = mailbox
         self._worker = worker
-        self._life: int = ray.get(mailbox.enter.remote(worker))
+        actor = ray.get_runtime_context().current_actor
+        self._life: int = ray.get(mailbox.enter.remote(worker, platform.node(), actor))
         self._lock = threading.Lock()
         self._outbox: list[Message] = []
-        self._pace: Pace | None = None
-        """The newest one, if it was not posted yet."""
+        self._asides: dict[type, Aside] = {}
+        """The newest of each kind that was not posted yet."""
+        self._news: tuple[Any, Need] | None = None
+        """What the pulse has posted, and was not answered yet."""
         self._segment: Segment | None = None
         self._next: Segment | None = None
         self._told = Decision.CONTINUE
@@ -52,23 +57,25 @@ class Postbox:
             self._outbox.extend([end] if end else [])
             if self._next is None:
                 answer = self._exchange(Need.SEGMENT)
-                self._next = None if answer.close else answer.segment
+                self._next = None if answer.close else _first(answer)
             self._segment, self._next = self._next, None
             self._told = Decision.CONTINUE
             self._expect_report()
             return self._segment
 
-    def send(self, message: Report | Pace, /, *, wait: bool) -> Decision:
+    def send(self, message: Report | Aside, /, *, wait: bool) -> Decision:
         """Take a segment's message; the decision on it, or on those before it if it is not to be waited for."""
         with self._lock:
-            if isinstance(message, Pace):
-                self._pace = message
+            if not isinstance(message, Report):
+                self._asides[type(message)] = message
+                if isinstance(message, Waiting):
+                    self._expect_report()
                 return self._told
             self._outbox.append(message)
             if wait:
                 answer = self._exchange(Need.DECISION)
-                self._told = Decision.STOP if answer.close else answer.decision
-                self._next = answer.segment
+                self._told = self._decision(answer)
+                self._next = _first(answer)
             self._expect_report()
             return self._told
 
@@ -89,12 +96,30 @@ class Postbox:
         ray.get(self._mailbox.post.remote(Envelope(self._worker, self._life, broken=reason)))
 
     def _exchange(self, need: Need) -> Answer:
+        """Post all that waits here, and wait for the answer."""
         self._deadline = math.inf  # the driver may take its time
-        # In front, as the answer is about the last message.
-        messages = [self._pace, *self._outbox] if self._pace else self._outbox
-        envelope = Envelope(self._worker, self._life, messages, need)
-        self._outbox, self._pace = [], None
-        return ray.get(self._mailbox.post.remote(envelope)) or Answer()
+        self._hear()
+        return ray.get(self._post(need)) or Answer()
+
+    def _post(self, need: Need) -> Any:
+        # The asides in front, as the answer is about the last message.
+        n_wanted = int(need in (Need.DECISION, Need.SEGMENT))
+        envelope = Envelope(self._worker, self._life, [*self._asides.values(), *self._outbox], need, n_wanted)
+        self._outbox, self._asides = [], {}
+        return self._mailbox.post.remote(envelope)
+
+    def _hear(self) -> None:
+        """Wait for the answer to what the pulse has posted, if it has."""
+        if self._news is not None:
+            (reference, need), self._news = self._news, None
+            answer = ray.get(reference) or Answer()
+            if need is Need.NEWS:
+                self._told = self._decision(answer)
+
+    def _decision(self, answer: Answer) -> Decision:
+        if answer.close or self._segment is None:
+            return Decision.STOP
+        return answer.decisions.get(self._segment.key, Decision.CONTINUE)
 
     def _expect_report(self) -> None:
         if self.timeout is not None and self._segment is not None:
@@ -108,31 +133,27 @@ class Postbox:
                 segment = self._segment
                 if time.monotonic() > self._deadline and segment is not None:
                     self._say_and_die(_silent(segment, self.timeout))
-                if self._outbox or self._pace:
-                    self._tell_news()
+                if self._news is not None and ray.wait([self._news[0]], timeout=0)[0]:
+                    self._hear()
+                if self._news is None and (self._outbox or self._asides):
+                    # A segment's end is the last that is said of it: of its reports alone is there anything to hear.
+                    need = Need.NEWS if self._outbox and isinstance(self._outbox[-1], Report) else Need.NOTHING
+                    self._news = self._post(need), need
 
     def _say_and_die(self, end: SegmentEnd) -> NoReturn:
         """Post how the segment ended, and end this process: a stuck objective cannot be ended otherwise."""
         self._outbox.append(end)
         try:
-            self._exchange(Need.NOTHING)
+            ray.get(self._post(Need.NOTHING))
         finally:
             os._exit(1)
 
     def _is_over(self, end: SegmentEnd) -> bool:
         return self._segment is None or self._segment.key != (end.trial, end.segment)
 
-    def _tell_news(self) -> None:
-        """Post what waits, and hear what is decided on it. A segment's end is the last that is said of it: on the
-        reports of the present segment alone is there anything to hear.
-        """
-        deadline = self._deadline
-        if self._outbox and isinstance(self._outbox[-1], Report):
-            answer = self._exchange(Need.NEWS)
-            self._told = Decision.STOP if answer.close else answer.decision
-        else:
-            self._exchange(Need.NOTHING)
-        self._deadline = deadline
+
+def _first(answer: Answer) -> Segment | None:
+    return next(iter(answer.segments), None)
 
 
 def _silent(segment: Segment, timeout: float | None) -> SegmentEnd:

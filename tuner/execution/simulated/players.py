@@ -16,12 +16,12 @@ from typing import NoReturn, Protocol, final
 
 import numpy as np
 
-from tuner.execution._base import Job
+from tuner.execution._base import Aside, Job
 from tuner.execution.simulated.curves import Curve, CurvesSession
 from tuner.execution.trial_run import run_segment
-from tuner.records import Checkpoint, Decision, Ending, Pace, Report, Segment, SegmentEnd
+from tuner.records import Checkpoint, Decision, Ending, Report, Segment, SegmentEnd
 
-Play = Generator[Report | Pace, Decision, SegmentEnd]
+Play = Generator[Report | Aside, Decision, SegmentEnd]
 
 
 class Player(Protocol):
@@ -101,11 +101,11 @@ class _Stage:
 
     def __init__(self, job: Job, segment: Segment) -> None:
         self.decisions: SimpleQueue[Decision] = SimpleQueue()
-        self._said: SimpleQueue[Report | Pace | SegmentEnd | BaseException] = SimpleQueue()
+        self._said: SimpleQueue[Report | Aside | SegmentEnd | BaseException] = SimpleQueue()
         self._streams = (sys.stdout, sys.stderr)
         self._thread = threading.Thread(target=self._run, args=(job, segment), daemon=True)
 
-    def next(self, decision: Decision | None) -> Report | Pace | SegmentEnd:
+    def next(self, decision: Decision | None) -> Report | Aside | SegmentEnd:
         """Let the objective go on with `decision` (None: begin) until it says something."""
         with self._on_stage():
             if decision is None:
@@ -134,7 +134,7 @@ class _Stage:
         except BaseException as error:  # noqa: BLE001 (it is raised where the segment is played)
             self._said.put(error)
 
-    def _send(self, message: Report | Pace, /, *, wait: bool) -> Decision:  # noqa: ARG002 (all wait, for their turn)
+    def _send(self, message: Report | Aside, /, *, wait: bool) -> Decision:  # noqa: ARG002 (all wait, for their turn)
         self._said.put(message)
         return self.decisions.get()
 

@@ -43,6 +43,10 @@ class ReplayDriver:
             self._controller.on_tick(self._clock() - self._started)
             self._note()
 
+    def overdue(self) -> tuple[()]:
+        """See Driver: nobody gives a replay commands."""
+        return ()
+
     def commit(self) -> None:
         """See Driver: there is nothing to wait for."""
 

@@ -19,7 +19,7 @@ from tuner.space import Axis, Choice, SearchSpace, describe, same_value
 from tuner.spec import StudySpec
 from tuner.store import JournalEntry, Replay
 from tuner.workflows.comparing.replay_driver import ReplayDriver
-from tuner.workflows.places import study_folder
+from tuner.workflows.places import study_place
 
 WORKERS = 8
 """Simulated workers of a spec that says `parallel: auto`. A fixed number, so that a replay is the same everywhere."""
@@ -69,7 +69,7 @@ def replay_study(spec: StudySpec, curves: Curves) -> Replayed:
         study=spec.study,
         objective=curves,
         metric=spec.metric.name,
-        folder=study_folder(spec),
+        folder=study_place(spec),
         unit=spec.scheduler.unit,
         checkpoint=spec.checkpoint,
         parallel=spec.parallel,

@@ -9,6 +9,7 @@ from typing import Any
 
 from tuner.analysis.compared import is_comparison
 from tuner.errors import StudyExists
+from tuner.spec import differences
 from tuner.store import ComparisonPlan, ComparisonRun, StudyStore
 from tuner.workflows import run as workflow
 from tuner.workflows.comparing.planning import extended, runs_of, spec_of
@@ -51,7 +52,7 @@ def settle(store: StudyStore, plan: ComparisonPlan, *, budget_asked: bool = True
     plan = replace(plan, spec=plan.spec.model_copy(update=changes))
     grown = extended(there, plan)
     if grown is None:
-        differing = workflow.differences(there.spec, plan.spec) or [_replays(there, plan)]
+        differing = differences(there.spec.to_dict(), plan.spec.to_dict()) or [_replays(there, plan)]
         raise StudyExists(
             f"comparison {plan.name!r} exists and is another one: {'; '.join(differing)}",
             hint="Choose another --name, or delete the old one: tune delete.",
