@@ -215,6 +215,18 @@ def test_a_narrow_lane_takes_structures_one_after_the_other():
     assert all(trial.reports for _, trial in trials)
 
 
+def test_a_lane_is_not_idle_while_one_waits_whose_kind_takes_the_place_of_a_group_that_nobody_is_in():
+    lane, (first, second) = Lane(Digits(), 1), (HandTrial(1), HandTrial(1))
+    lane.place({"batch_size": 32}, first)
+    while lane.n_aboard:
+        lane.run_to_boundary()
+    assert lane.idle
+    lane.place({"batch_size": 64}, second)
+    while not lane.idle:
+        lane.run_to_boundary()
+    assert list(second.reports) == [1]
+
+
 def test_each_trial_is_looked_at_not_only_the_first_of_its_structure():
     lane = Lane(Digits(), 2)
     lane.place({}, HandTrial(1))

@@ -177,14 +177,19 @@ class Seating:
 
     @property
     def _n_slots(self) -> int:
-        """Of all groups."""
-        return sum(group.slots.width for group in self.groups)
+        """Of all groups that stay."""
+        return sum(group.slots.width for kind, groups in self._groups.items() for group in self._staying(kind, groups))
+
+    def _staying(self, kind: Kind, groups: list[Group]) -> list[Group]:
+        """Groups with nobody on board, for whose kind nobody waits, make room for others."""
+        if self._waiting.get(kind):
+            return groups
+        return [group for group in groups if group.passengers or group.in_flight]
 
     def _tidy(self) -> None:
-        """Groups with nobody on board, for whose kind nobody waits, make room for others; so do the oldest programs."""
+        """Let go of groups that do not stay, and of the oldest programs."""
         for kind, groups in self._groups.items():
-            if not self._waiting.get(kind):
-                groups[:] = [group for group in groups if group.passengers or group.in_flight]
+            groups[:] = self._staying(kind, groups)
         self._groups = {kind: groups for kind, groups in self._groups.items() if groups or self._waiting.get(kind)}
         self._waiting = {kind: waiting for kind, waiting in self._waiting.items() if waiting}
         unused = [key for key in self._programs if not self._groups.get(key[0]) and key[0] not in self._waiting]
