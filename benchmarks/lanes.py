@@ -192,6 +192,7 @@ def main() -> None:
     print(record.so_far(), file=sys.stderr, flush=True)
     if options.peer_trials:
         against_ray(record, options, done)
+        print(record.so_far(), file=sys.stderr, flush=True)
     if options.device == "cuda":
         floor(record, rate)
     if options.pairs:

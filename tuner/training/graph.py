@@ -14,6 +14,7 @@ from tuner.failures import out_of_memory
 from tuner.records import FailureKind
 from tuner.training.examples import Examples
 from tuner.training.fitting import can_shrink, shrink_step
+from tuner.training.recording import recorded_into
 from tuner.training.run import Run
 
 WARM_UP = 3
@@ -104,7 +105,7 @@ class GraphedStep:
         inputs, targets, rate = batch.inputs.clone(), batch.targets.clone(), lr.clone()
         self._run.optimizer.zero_grad()
         try:
-            with torch.cuda.graph(graph, stream=self._side):
+            with recorded_into(graph, self._side):
                 row = self._step(Examples(inputs, targets), n_samples, rate, measured)
         except RuntimeError as error:
             # Ending a recording that failed may fail, too: then the cause is the context.

@@ -15,6 +15,7 @@ from tuner.training.dropout import named_streams, step_streams
 from tuner.training.examples import Examples
 from tuner.training.lanes.program import BatchLoss, Rule, Verdict, gradients_and_losses, norms, update
 from tuner.training.lanes.slots import Slots
+from tuner.training.recording import recorded_into
 from tuner.training.task import Task
 
 CONTROL = ("stop", "first", "last", "per_epoch", "batch_size", "n_rest", "total", "dropout")
@@ -201,7 +202,7 @@ class Steps:
             once()
         graph = torch.cuda.CUDAGraph()
         torch.cuda.current_stream().synchronize()
-        with torch.cuda.graph(graph, stream=torch.cuda.current_stream()):
+        with recorded_into(graph, torch.cuda.current_stream()):
             once()
         stop.copy_(kept)
         return graph
