@@ -227,6 +227,21 @@ def test_a_lane_is_not_idle_while_one_waits_whose_kind_takes_the_place_of_a_grou
     assert list(second.reports) == [1]
 
 
+def test_where_groups_are_compiled_all_have_one_width():
+    lane = Lane(Digits(), 512)
+    for size in (32, 32, 64):
+        lane.place({"batch_size": size}, HandTrial(1))
+    seating = lane._seating
+    assert [seating._wanted(kind, len(waiting)) for kind, waiting in seating._waiting.items()] == [2, 1]
+    seating._compiles = True
+    assert [seating._wanted(kind, len(waiting)) for kind, waiting in seating._waiting.items()] == [128, 128]
+    for size in (8, 16, 128):
+        lane.place({"batch_size": size}, HandTrial(1))
+    assert {seating._wanted(kind, len(waiting)) for kind, waiting in seating._waiting.items()} == {64}, (
+        "a share for each"
+    )
+
+
 def test_each_trial_is_looked_at_not_only_the_first_of_its_structure():
     lane = Lane(Digits(), 2)
     lane.place({}, HandTrial(1))

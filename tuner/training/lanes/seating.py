@@ -149,11 +149,16 @@ class Seating:
         return left
 
     def _narrow(self) -> None:
-        """Where nobody waits, those who are left in a wide group go on in a narrower one, as at a study's end."""
+        """Where nobody waits, those who are left in a wide group go on in a narrower one, as at a study's end.
+
+        Not where it is compiled: another width takes longer than what they have left.
+        """
         for kind, groups in self._groups.items():
             if self._waiting.get(kind):
                 continue
             for place, group in enumerate(groups):
+                if self._compiles_for(kind, group.slots.width):
+                    continue
                 n = len(group.passengers)
                 if group.in_flight or group.slots.width < LEAST_WIDE or NARROWER * n > group.slots.width:
                     continue
@@ -165,15 +170,25 @@ class Seating:
     def _wanted(self, kind: Kind, n_waiting: int) -> int:
         """The slots of another group for those who wait; 0 if none is worth it yet.
 
-        Widths are powers of two or the unit, so that groups share programs. A kind is given more where half as many
-        wait as it has slots.
+        Widths are powers of two or the unit, so that groups share programs; where they are compiled, the unit, as each
+        width takes seconds. A kind is given more where half as many wait as it has slots.
         """
         room = self.width - self._n_slots
-        unit = min(MOST_UNIT, max(LEAST_UNIT, self.width // GROUPS), self._most.get(kind, MOST_UNIT))
+        unit = min(self._unit, self._most.get(kind, MOST_UNIT))
         present = sum(group.slots.width for group in self._groups.get(kind, []))
         if not n_waiting or 2 * n_waiting < min(unit, present):
             return 0
-        return max(0, min(room, unit, _power_of_two(n_waiting)))
+        width = unit if self._compiles_for(kind, unit) else min(unit, _power_of_two(n_waiting))
+        return max(0, min(room, width))
+
+    @property
+    def _unit(self) -> int:
+        """Slots of a group of which there are many to come: each kind that is there has room for one."""
+        n_kinds = len({*self._groups, *(kind for kind, waiting in self._waiting.items() if waiting)})
+        return min(MOST_UNIT, max(LEAST_UNIT, self.width // max(GROUPS, _power_of_two(n_kinds or 1))))
+
+    def _compiles_for(self, kind: Kind, width: int) -> bool:
+        return self._compiles and width >= LEAST_COMPILED and kind not in self._uncompiled
 
     @property
     def _n_slots(self) -> int:
@@ -210,7 +225,7 @@ class Seating:
     def _make(self, kind: Kind, passenger: Passenger, width: int) -> Group:
         run = passenger.run
         slots = Slots(run, width, self._device)
-        compiled = self._compiles and width >= LEAST_COMPILED and kind not in self._uncompiled
+        compiled = self._compiles_for(kind, width)
         if (kind, compiled) not in self._programs:
             model, judged = self._model(passenger.config), self._model(passenger.config)
             rule = self._rules.setdefault(kind.structure, slots.rule)
