@@ -50,6 +50,19 @@ def crowded(task, step=10**9, evaluation=10**9):
     return Task()
 
 
+def before_each_pass(task, change):
+    """The task, whose models are given to `change` before each forward pass."""
+    inner = task.model
+
+    def model(config):
+        made = inner(config)
+        made.register_forward_pre_hook(lambda module, _: change(module))
+        return made
+
+    task.model = model
+    return task
+
+
 @pytest.mark.parametrize("mechanism", [*MECHANISMS.values(), {"mixup": 0.4}], ids=[*MECHANISMS, "mixup"])
 @pytest.mark.parametrize("room", [31, 10, 1])
 def test_the_steps_are_those_of_the_whole_batch(tmp_path, mechanism, room):
@@ -115,19 +128,11 @@ def test_not_finite_is_told_also_where_there_is_no_room_to_find_out_why(tmp_path
         def loss(self, outputs, targets):
             return super().loss(outputs, targets) * torch.nan
 
-    task = crowded(Undefined)
-    inner = task.model
-
-    def model(config):
-        made = inner(config)
-        made.register_forward_pre_hook(lambda module, inputs: filled(module))
-        return made
-
     def filled(module):
         if module.training and len(module.sizes) == 7:  # the steps up to the first report
             module.most = (0, 0)
 
-    task.model = model
+    task = before_each_pass(crowded(Undefined), filled)
     with pytest.raises(TrialFailed, match="no memory left to take the step again") as caught:
         run(BATCH, task=task, folder=tmp_path / "0")
     assert caught.value.kind == "non-finite"
@@ -155,19 +160,12 @@ def test_the_hessian_is_halved_likewise(tmp_path):
 
 def test_later_in_a_trial_only_the_step_is_repeated(tmp_path):
     """It fits for a while, and then no more, as where memory is shared."""
-    task = crowded(Net)
-    inner = task.model
-
-    def model(config):
-        made = inner(config)
-        made.register_forward_pre_hook(lambda module, inputs: shrinks(module))
-        return made
 
     def shrinks(module):
         if module.training and len(module.sizes) == 5:
             module.most = (16, module.most[1])
 
-    task.model = model
+    task = before_each_pass(crowded(Net), shrinks)
     late = run(BATCH, task=task, folder=tmp_path / "0")
     assert task.made.sizes[:8] == [32] * 5 + [16, 16, 8], "the seventh batch of an epoch has eight rows"
     assert [event.split(":")[0] for event in late.events if "out of memory" in event] == ["step 5"]
