@@ -6,6 +6,7 @@ import hmac
 import threading
 
 import pytest
+from clocks import Clock
 
 from app import gate as gates
 from app.gate import FORGIVEN, FREE, LONGEST, Gate
@@ -13,13 +14,6 @@ from tuner.errors import UserMistake
 from tuner.tokens import SHORTEST, TOKEN, readable_by_others, token_of
 
 SECRET = "correct-horse-battery"
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pytest
 from by_hand import Hand
+from clocks import Clock
 from rich.console import Console
 
 from tuner.analysis import best_trial
@@ -71,19 +72,12 @@ def test_the_time_left_is_the_work_over_the_workers_and_their_efficiency(units, 
     assert seconds_left(units, seconds_per_unit, speed) == pytest.approx(left)
 
 
-class Clock:
-    now = 100.0
-
-    def __call__(self):
-        return self.now
-
-
 def segment_of(trial):
     return Segment(trial, 0, 0, 9, {}, 0, 9)
 
 
 def test_the_gauge_measures_by_hand():
-    clock = Clock()
+    clock = Clock(100.0)
     gauge = Gauge(clock)
     assert gauge.speed() == Speed()
     gauge.issued([segment_of(0), segment_of(1)], ["a", "b"])
@@ -139,7 +133,7 @@ def test_the_time_budget_is_a_bound():
 
 
 def test_a_driver_shows_a_pace_although_nothing_is_committed_and_nothing_uncommitted(tmp_path):
-    hand, clock, seen = Hand(), Clock(), []
+    hand, clock, seen = Hand(), Clock(100.0), []
     with closing(open_store(tmp_path / "tuner.db")) as store:
         store.create(hand.spec)
         gauge = Gauge(clock)

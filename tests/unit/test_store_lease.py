@@ -6,6 +6,7 @@ import sys
 from contextlib import closing
 
 import pytest
+from clocks import Clock
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import update
@@ -21,14 +22,6 @@ SPEC = StudySpec.from_dict(
     {"study": "mnist", "objective": "a:b", "metric": {"name": "loss"}, "space": {"lr": {"float": [0.1, 1.0]}}}
 )
 HERE = this_process()
-
-
-class Clock:
-    def __init__(self):
-        self.now = 1_000.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture
